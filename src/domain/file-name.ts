@@ -1,0 +1,89 @@
+/**
+ * What may happen to a name that upstream sent. `plain`: may become a file name. `escape`: archived; shown and restored
+ * under an escaped name. `keep-only`: archived as blob and manifest entry, never made on disk and never addressable as a
+ * path. `refuse`: not a path at all; the entry is recorded as refused.
+ */
+export type NameVerdict =
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'escape' | 'keep-only' | 'refuse'; readonly reason: string }
+
+const MAX_COMPONENT_BYTES = 255
+const MAX_PATH_BYTES = 4096
+const MAX_DEPTH = 100
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(\.|$)/i
+
+/** Judges one path of a listing. Pure and linear in the length of the path. */
+export function judgeName(path: string): NameVerdict {
+  const parts = path.split('/')
+  if (path === '' || path === '.' || path === '..') return refuse('not a file path')
+  if (path.startsWith('./')) return refuse('starts with "./"')
+  if (path.endsWith('/')) return refuse('ends with "/"')
+  if (!path.startsWith('/') && parts.includes('')) return refuse('has an empty component')
+  if (parts.includes('.')) return refuse('has a "." component')
+  return keepOnly(path, parts) ?? escape(parts) ?? { kind: 'plain' }
+}
+
+/** Whether the path may be made on disk under its own name on every system. */
+export function isPortableName(path: string): boolean {
+  return judgeName(path).kind === 'plain'
+}
+
+function keepOnly(path: string, parts: readonly string[]): NameVerdict | undefined {
+  const keep = (reason: string): NameVerdict => ({ kind: 'keep-only', reason })
+  if (!path.isWellFormed() || path.includes('\ufffd')) return keep('is not valid Unicode')
+  if (path.includes('\0')) return keep('contains a NUL')
+  if (path.startsWith('/')) return keep('is absolute')
+  if (path.includes('\\')) return keep('contains a backslash')
+  if (parts.includes('..')) return keep('climbs out of its folder')
+  if (parts.some((part) => /^[A-Za-z]:/.test(part))) return keep('names a drive')
+  if (byteLength(path) > MAX_PATH_BYTES) return keep(`is longer than ${MAX_PATH_BYTES} bytes`)
+  if (parts.length > MAX_DEPTH) return keep(`is nested deeper than ${MAX_DEPTH} folders`)
+  if (parts.some((part) => byteLength(part) > MAX_COMPONENT_BYTES)) {
+    return keep(`has a component longer than ${MAX_COMPONENT_BYTES} bytes`)
+  }
+  if (parts.some((part) => part.toLowerCase() === '.git')) return keep('enters a .git folder')
+  return undefined
+}
+
+function escape(parts: readonly string[]): NameVerdict | undefined {
+  const verdict = (reason: string): NameVerdict => ({ kind: 'escape', reason })
+  if (parts.some((part) => WINDOWS_DEVICE.test(part))) return verdict('is a device name on Windows')
+  if (parts.some((part) => /[<>:"|?*]/.test(part))) return verdict('has a character Windows forbids')
+  if (parts.some((part) => /[. ]$/.test(part))) return verdict('ends in a dot or a blank')
+  if (parts.some((part) => /~[0-9]/.test(part))) return verdict('looks like a Windows short name')
+  // C0, C1 and bidirectional controls can rewrite what a terminal or a page shows.
+  if (/[\u0001-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/.test(parts.join('/'))) {
+    return verdict('contains control characters')
+  }
+  return undefined
+}
+
+function refuse(reason: string): NameVerdict {
+  return { kind: 'refuse', reason }
+}
+
+function byteLength(text: string): number {
+  let bytes = 0
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+  }
+  return bytes
+}
+
+/** A name for people: control characters, lone surrogates and bidirectional marks are shown as `\u{…}`. */
+export function displayName(path: string): string {
+  let shown = ''
+  for (const character of path) {
+    const code = character.codePointAt(0) ?? 0
+    shown += isInvisible(code) ? `\\u{${code.toString(16)}}` : character
+  }
+  return shown
+}
+
+function isInvisible(code: number): boolean {
+  if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return true
+  if (code >= 0xd800 && code <= 0xdfff) return true
+  if (code === 0x200e || code === 0x200f || code === 0xfeff) return true
+  return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)
+}

@@ -1,0 +1,69 @@
+import type { CommitId, GitOid, HubId, Sha256 } from './digest.ts'
+import type { Gate, LicenseFacts, RepoRef } from './repo.ts'
+
+/** A file of a repo at a commit, as the Hub promises it. */
+export interface Sibling {
+  /** As sent, byte for byte; may be hostile. Only `domain/file-name.ts` decides whether it may become a file name. */
+  readonly path: string
+  /** Exact bytes of the content (not of the LFS pointer). */
+  readonly size: number
+  /** Git blob id: of the content, or of the pointer for an LFS file. */
+  readonly gitOid: GitOid | undefined
+  readonly isLfs: boolean
+  /** SHA-256 of the content; undefined for a small file, and for an LFS file whose digest the Hub withholds. */
+  readonly lfsOid: Sha256 | undefined
+  /** Xet's tree hash: recorded, never used to verify. */
+  readonly xetHash: string | undefined
+}
+
+/** An entry of a tree that could not be taken at its word. Kept in the listing, never made smaller by silence. */
+export interface RefusedEntry {
+  readonly path: string
+  readonly reason: string
+}
+
+/** What the Hub promised for a commit. Written once, before any byte is fetched. */
+export interface Listing {
+  readonly format: 'weightvault-listing/1'
+  readonly repo: RepoRef & { readonly hubId: HubId }
+  readonly commit: CommitId
+  /** Origin and path of the Hub that said so. */
+  readonly endpoint: string
+  /** ISO time at which the tree was read. */
+  readonly observedAt: string
+  readonly createdAt: string | undefined
+  readonly lastModified: string | undefined
+  readonly gated: Gate
+  readonly license: LicenseFacts
+  readonly tags: readonly string[]
+  readonly cardData: Readonly<Record<string, unknown>> | undefined
+  readonly files: readonly Sibling[]
+  readonly refused: readonly RefusedEntry[]
+}
+
+/** The promise of a listing as one canonical text: equal texts promise the same bytes under the same names. */
+export function promiseText(listing: Pick<Listing, 'files' | 'refused'>): string {
+  const lines = listing.files.map((file) =>
+    JSON.stringify([file.path, file.size, file.gitOid ?? null, file.isLfs, file.lfsOid ?? null]),
+  )
+  const refused = listing.refused.map((entry) => JSON.stringify([entry.path, 'refused', entry.reason]))
+  return [...lines, ...refused].sort().join('\n')
+}
+
+/** The text of a listing file: JSON, one file a line, so that two listings can be compared with `diff`. */
+export function printListing(listing: Listing): string {
+  const { files, refused, ...head } = listing
+  const headText = JSON.stringify(head).slice(0, -1)
+  const fileLines = files.map((file) => JSON.stringify(file)).join(',\n')
+  const refusedLines = refused.map((entry) => JSON.stringify(entry)).join(',\n')
+  return `${headText},\n"files":[\n${fileLines}\n],\n"refused":[${refusedLines}]}\n`
+}
+
+/** Key of the bytes a sibling needs: siblings with equal keys have equal content and are fetched once. */
+export type ContentKey = `sha256-${Sha256}` | `git-${GitOid}-${number}`
+
+/** The content key of a sibling, or undefined where the Hub promised no usable digest. */
+export function contentKeyOf(file: Pick<Sibling, 'isLfs' | 'lfsOid' | 'gitOid' | 'size'>): ContentKey | undefined {
+  if (file.isLfs) return file.lfsOid === undefined ? undefined : `sha256-${file.lfsOid}`
+  return file.gitOid === undefined ? undefined : `git-${file.gitOid}-${file.size}`
+}

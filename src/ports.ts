@@ -498,3 +498,33 @@ export interface PlanTotals {
   readonly filesSkipped: number
   readonly bytesSkipped: number
 }
+
+// ---------------------------------------------------------------- an opened archive
+
+/** What long work tells whoever watches. Every method is cheap and never throws. */
+export interface Progress {
+  /** One watch was polled completely. */
+  polled(watch: string, repos: number, changed: number): void
+  /** The listing of a commit was stored. */
+  listed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void
+  /** Everything still to fetch is known (again): bytes and files not yet held and allowed to move. */
+  total(files: number, bytes: number): void
+  started(file: HubFile, size: number, resumedAt: number): void
+  /** `bytes` more of this file are on disk. */
+  moved(file: HubFile, bytes: number): void
+  finished(file: HubFile, size: number): void
+  failed(file: HubFile, code: string, message: string): void
+  sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void
+  /** Events were logged, in order. */
+  events(events: readonly LoggedEvent[]): void
+  /** One held file was re-hashed (verify). */
+  verified(path: string, bytes: number): void
+  /** Work waits for a reason a person should know: quota, disk, window, an unreachable Hub. */
+  waiting(reason: string, untilMs: number | undefined): void
+}
+
+/** A running service, asked over its local socket. */
+export interface ServiceLink {
+  /** @throws SERVICE_UNAVAILABLE when it does not answer within its deadline */
+  request(operation: string, parameters: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<unknown>
+}

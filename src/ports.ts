@@ -4,6 +4,7 @@ import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
 import type { ContentKey, Listing, RefusedEntry, Sibling } from './domain/listing.ts'
 import type { Attestor, Coverage, Manifest } from './domain/manifest.ts'
 import type { Gate, LicenseFacts, RepoFacts, RepoName, RepoRef, RepoType } from './domain/repo.ts'
+import type { Settings } from './domain/settings.ts'
 
 /** The only source of time. Waiting always ends early, with the signal's reason, when the signal aborts. */
 export interface Clock {
@@ -527,4 +528,53 @@ export interface Progress {
 export interface ServiceLink {
   /** @throws SERVICE_UNAVAILABLE when it does not answer within its deadline */
   request(operation: string, parameters: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<unknown>
+}
+
+/** Known SHA-256 of real files, from sources other than the Hub: a second opinion. */
+export interface Witness {
+  /** What is known for this file; a row without revision speaks for every revision. */
+  lookUp(ref: RepoRef, commit: CommitId, path: string): readonly { readonly sha256: Sha256; readonly source: string; readonly pinned: boolean }[]
+}
+
+/** Everything a command or the service works with, opened by `compose.ts` and closed in reverse. */
+export interface OpenedArchive extends AsyncDisposable {
+  /** Absolute path of the archive folder. */
+  readonly root: string
+  readonly settings: Settings
+  readonly catalog: Catalog
+  readonly blobs: BlobStore
+  readonly records: RecordStore
+  readonly hub: HubSource
+  readonly witness: Witness
+  readonly clock: Clock
+  readonly log: Log
+  /** False when it was opened for reading only (another process writes). */
+  readonly writable: boolean
+  /** The running service of this archive, when there is one. */
+  readonly service: ServiceLink | undefined
+}
+
+/** Result of one pass, the shape of `sync --json`. */
+export interface PassResult {
+  readonly polled: number
+  readonly newEvents: number
+  readonly fetchedFiles: number
+  readonly fetchedBytes: number
+  readonly sealed: readonly { readonly repo: string; readonly commit: CommitId }[]
+  readonly failed: readonly { readonly repo: string; readonly path: string; readonly code: string; readonly message: string }[]
+  /** What kept wanted files from being fetched. */
+  readonly stoppedBy: 'budget' | 'reserve' | 'window' | 'paused' | undefined
+  /** Heads that were new or moved. */
+  readonly changes: number
+}
+
+/** Result of `verify`. */
+export interface VerifyResult {
+  readonly checkedFiles: number
+  readonly checkedBytes: number
+  readonly ok: boolean
+  readonly corrupt: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
+  readonly missing: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
+  /** Held files whose SHA-256 a witness contradicts. */
+  readonly contradicted: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256; readonly witness: Sha256; readonly source: string }[]
 }

@@ -430,6 +430,11 @@ export interface Catalog extends AsyncDisposable {
   // run jobs
   /** Takes the next due job: small files first, then by rank. undefined when none is due. */
   leaseJob(options: { nowMs: number; leaseMs: number; smallOnly: boolean; repos?: readonly number[] }): Promise<Job | undefined>
+  /**
+   * Makes waiting jobs due now (a human asked), except those whose bytes arrived wrong: these keep their pause.
+   * `repos` restricts it to jobs wanted by those repos.
+   */
+  makeDue(repos?: readonly number[]): Promise<void>
   /** Earliest time a waiting job becomes due. */
   nextDueMs(repos?: readonly number[]): Promise<number | undefined>
   /** Bytes are published: blob row, held files, aggregates; the job goes. Returns snapshots now complete. */

@@ -10,7 +10,8 @@ export type NameVerdict =
 const MAX_COMPONENT_BYTES = 255
 const MAX_PATH_BYTES = 4096
 const MAX_DEPTH = 100
-const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(\.|$)/i
+const WINDOWS_DEVICE =
+  /^(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(\.|$)/i
 
 /** Judges one path of a listing. Pure and linear in the length of the path. */
 export function judgeName(path: string): NameVerdict {

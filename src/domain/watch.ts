@@ -17,8 +17,11 @@ export interface WatchEntry {
 
 /** The key of a target. Two entries of one owner differ by their `match`. */
 export function watchKey(target: WatchTarget): string {
-  if (target.kind === 'repo') return `repo:${target.ref.type === 'model' ? '' : `${target.ref.type}s/`}${target.ref.name}`
-  return target.match === undefined ? `${target.kind}:${target.owner}` : `${target.kind}:${target.owner}/${target.match}`
+  if (target.kind === 'repo')
+    return `repo:${target.ref.type === 'model' ? '' : `${target.ref.type}s/`}${target.ref.name}`
+  return target.match === undefined
+    ? `${target.kind}:${target.owner}`
+    : `${target.kind}:${target.owner}/${target.match}`
 }
 
 /** Whether a repository of an owner's complete listing belongs to this entry. */

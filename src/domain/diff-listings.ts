@@ -1,0 +1,136 @@
+import type { ChangeEvent } from './events.ts'
+import { judgeName } from './file-name.ts'
+import type { Listing, Sibling } from './listing.ts'
+import { isSmallFile } from './weight-file.ts'
+
+/** What changed between two listings of one repository, by path. */
+export interface ListingDiff {
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly replaced: readonly {
+    readonly path: string
+    readonly sizeBefore: number
+    readonly sizeAfter: number
+    readonly digestBefore: string | null
+    readonly digestAfter: string | null
+  }[]
+}
+
+/** Longest list of paths kept in one event: events are read by people and stored for ever. */
+const MAX_PATHS_IN_EVENT = 50
+
+/** Compares two listings by path, size and digest. */
+export function diffListings(before: readonly Sibling[], after: readonly Sibling[]): ListingDiff {
+  const old = new Map(before.map((file) => [file.path, file]))
+  const added: string[] = []
+  const replaced: ListingDiff['replaced'][number][] = []
+  for (const file of after) {
+    const known = old.get(file.path)
+    old.delete(file.path)
+    if (known === undefined) added.push(file.path)
+    else if (digestOf(known) !== digestOf(file) || known.size !== file.size) {
+      replaced.push({
+        path: file.path,
+        sizeBefore: known.size,
+        sizeAfter: file.size,
+        digestBefore: digestOf(known),
+        digestAfter: digestOf(file),
+      })
+    }
+  }
+  return { added, removed: [...old.keys()], replaced }
+}
+
+/**
+ * The events that a new head's listing raises against the listing before it: `repo-updated` with what changed, and
+ * `files-replaced` when weights changed under the same name. None for the first listing of a repository.
+ */
+export function updateEvents(previous: Listing | undefined, listing: Listing): ChangeEvent[] {
+  if (previous === undefined || previous.commit === listing.commit) return []
+  const diff = diffListings(previous.files, listing.files)
+  const base = {
+    repo: { type: listing.repo.type, name: listing.repo.name },
+    at: listing.observedAt,
+    before: previous.commit,
+    after: listing.commit,
+  }
+  const sizes = new Map([...previous.files, ...listing.files].map((file) => [file.path, file]))
+  const isWeight = (path: string): boolean => {
+    const file = sizes.get(path)
+    return file !== undefined && !isSmallFile(file)
+  }
+  const touched = [...diff.added, ...diff.removed, ...diff.replaced.map((change) => change.path)]
+  const replacedWeights = diff.replaced.filter((change) => isWeight(change.path))
+  const updated: ChangeEvent = {
+    ...base,
+    type: 'repo-updated',
+    severity: touched.some(isWeight) ? 'notice' : 'info',
+    detail: {
+      added: diff.added.slice(0, MAX_PATHS_IN_EVENT),
+      removed: diff.removed.slice(0, MAX_PATHS_IN_EVENT),
+      replaced: diff.replaced.slice(0, MAX_PATHS_IN_EVENT),
+      changes: touched.length,
+      weightsChanged: touched.some(isWeight),
+      cardOnly: touched.length > 0 && touched.every((path) => path === 'README.md'),
+    },
+  }
+  if (replacedWeights.length === 0) return [updated]
+  return [
+    updated,
+    {
+      ...base,
+      type: 'files-replaced',
+      severity: 'warning',
+      detail: { replaced: replacedWeights.slice(0, MAX_PATHS_IN_EVENT), changes: replacedWeights.length },
+    },
+  ]
+}
+
+/**
+ * One `unsafe-name` event when a listing has names that cannot be made on every disk as they are, names that are a file
+ * and a folder at once, or names that differ only in letter case or Unicode form.
+ */
+export function nameEvents(listing: Listing): ChangeEvent[] {
+  const findings: { path: string; verdict: string; reason: string }[] = []
+  for (const file of listing.files) {
+    const verdict = judgeName(file.path)
+    if (verdict.kind !== 'plain') findings.push({ path: file.path, verdict: verdict.kind, reason: verdict.reason })
+  }
+  for (const entry of listing.refused) findings.push({ path: entry.path, verdict: 'refuse', reason: entry.reason })
+  findings.push(...collisions(listing.files))
+  if (findings.length === 0) return []
+  return [
+    {
+      type: 'unsafe-name',
+      severity: 'warning',
+      repo: { type: listing.repo.type, name: listing.repo.name },
+      at: listing.observedAt,
+      before: null,
+      after: listing.commit,
+      detail: { names: findings.slice(0, MAX_PATHS_IN_EVENT), count: findings.length },
+    },
+  ]
+}
+
+function collisions(files: readonly Sibling[]): { path: string; verdict: string; reason: string }[] {
+  const found: { path: string; verdict: string; reason: string }[] = []
+  const folders = new Set<string>()
+  const folded = new Map<string, string>()
+  for (const { path } of files) {
+    for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1))
+      folders.add(path.slice(0, slash))
+    const key = path.normalize('NFKC').toUpperCase().toLowerCase()
+    const first = folded.get(key)
+    if (first === undefined) folded.set(key, path)
+    else
+      found.push({ path, verdict: 'collision', reason: `equals "${first}" where letter case or form does not count` })
+  }
+  for (const { path } of files) {
+    if (folders.has(path)) found.push({ path, verdict: 'collision', reason: 'is a file and a folder at once' })
+  }
+  return found
+}
+
+function digestOf(file: Sibling): string | null {
+  return file.lfsOid ?? file.gitOid ?? null
+}

@@ -1,0 +1,154 @@
+import type { CommitId, HubId } from './digest.ts'
+import type { ChangeEvent, Severity } from './events.ts'
+import { effectiveLicense, printRepo, type Gate, type LicenseFacts, type RepoFacts, type RepoRef } from './repo.ts'
+
+/** What was known of a repository before this poll. */
+export interface RepoBefore {
+  readonly repoId: number
+  readonly ref: RepoRef
+  readonly hubId: HubId
+  readonly head: CommitId | undefined
+  readonly gated: Gate
+  readonly private: boolean
+  readonly disabled: boolean
+  readonly license: LicenseFacts
+  readonly upstream: string
+  readonly misses: number
+  readonly firstMissAt: string | undefined
+}
+
+export type UpstreamAfter = 'ok' | 'gated' | 'disabled'
+
+/** The difference of one complete listing to what was known. Nothing in it concludes a loss. */
+export interface RepoDiff {
+  readonly changed: readonly { readonly facts: RepoFacts; readonly upstream: UpstreamAfter }[]
+  /** Ids of repositories whose facts did not move. */
+  readonly unchanged: readonly number[]
+  readonly missing: readonly { readonly repoId: number; readonly misses: number; readonly firstMissAt: string }[]
+  readonly events: readonly ChangeEvent[]
+}
+
+export interface DiffContext {
+  /** ISO time of the poll. */
+  readonly at: string
+  /** The first complete poll of a watch: what it finds is the backlog, not news. */
+  readonly isFirst: boolean
+  readonly licenseAllow: readonly string[] | undefined
+}
+
+/** Compares a complete listing with what was known, by `_id`. */
+export function diffRepos(before: readonly RepoBefore[], listed: readonly RepoFacts[], context: DiffContext): RepoDiff {
+  const knownById = new Map(before.map((known) => [known.hubId, known]))
+  const knownByName = new Map(before.map((known) => [nameKey(known.ref), known]))
+  const seen = new Set<HubId>()
+  const changed: { facts: RepoFacts; upstream: UpstreamAfter }[] = []
+  const unchanged: number[] = []
+  const events: ChangeEvent[] = []
+  for (const facts of listed) {
+    seen.add(facts.hubId)
+    const known = knownById.get(facts.hubId)
+    const found =
+      known === undefined
+        ? [newRepoEvent(facts, knownByName.get(nameKey(facts.ref)), context)]
+        : eventsOfKnown(known, facts, context)
+    events.push(...found)
+    if (known !== undefined && found.length === 0 && isSame(known, facts)) unchanged.push(known.repoId)
+    else changed.push({ facts, upstream: upstreamOf(facts) })
+  }
+  const recreated = new Set(listed.filter((facts) => !knownById.has(facts.hubId)).map((facts) => nameKey(facts.ref)))
+  const missing = before
+    .filter((known) => !seen.has(known.hubId) && !isGone(known) && !recreated.has(nameKey(known.ref)))
+    .map((known) => ({ repoId: known.repoId, misses: known.misses + 1, firstMissAt: known.firstMissAt ?? context.at }))
+  return { changed, unchanged, missing, events }
+}
+
+/** Whether a repository has been missing often and long enough to ask for it directly. */
+export function isLossDue(
+  missing: { readonly misses: number; readonly firstMissAt: string },
+  at: string,
+  confirm: { readonly misses: number; readonly overMs: number },
+): boolean {
+  return missing.misses >= confirm.misses && Date.parse(at) - Date.parse(missing.firstMissAt) >= confirm.overMs
+}
+
+/** The state that a repository's own facts tell. */
+export function upstreamOf(facts: Pick<RepoFacts, 'disabled' | 'gated'>): UpstreamAfter {
+  if (facts.disabled) return 'disabled'
+  return facts.gated === false ? 'ok' : 'gated'
+}
+
+function nameKey(ref: RepoRef): string {
+  return printRepo(ref).toLowerCase()
+}
+
+function isGone(known: RepoBefore): boolean {
+  return known.upstream === 'unavailable' || known.upstream === 'recreated'
+}
+
+function isSame(known: RepoBefore, facts: RepoFacts): boolean {
+  return known.head === facts.commit && known.private === facts.private && known.upstream === upstreamOf(facts)
+}
+
+function newRepoEvent(facts: RepoFacts, sameName: RepoBefore | undefined, context: DiffContext): ChangeEvent {
+  const after = { hubId: facts.hubId, commit: facts.commit ?? null, createdAt: facts.createdAt ?? null }
+  const base = { repo: facts.ref, at: context.at, after }
+  if (sameName !== undefined) {
+    return {
+      ...base,
+      type: 'repo-recreated',
+      severity: 'critical',
+      before: { hubId: sameName.hubId, commit: sameName.head ?? null },
+      detail: { meaning: 'another repository took the name; what was archived under it is kept apart' },
+    }
+  }
+  const severity = context.isFirst ? 'info' : 'notice'
+  return { ...base, type: 'repo-published', severity, before: null, detail: { backlog: context.isFirst } }
+}
+
+function eventsOfKnown(known: RepoBefore, facts: RepoFacts, context: DiffContext): ChangeEvent[] {
+  const events: ChangeEvent[] = []
+  const add = (type: ChangeEvent['type'], severity: Severity, before: unknown, after: unknown): void => {
+    events.push({ type, severity, repo: facts.ref, at: context.at, before, after, detail: {} })
+  }
+  if (known.upstream === 'unavailable') add('repo-restored', 'notice', 'unavailable', upstreamOf(facts))
+  if (printRepo(known.ref) !== printRepo(facts.ref)) {
+    add('repo-renamed', 'warning', printRepo(known.ref), printRepo(facts.ref))
+  }
+  if (known.gated !== facts.gated) {
+    add('gate-changed', facts.gated === false ? 'notice' : 'warning', known.gated, facts.gated)
+  }
+  if (known.disabled !== facts.disabled) {
+    add('repo-disabled', facts.disabled ? 'critical' : 'notice', known.disabled, facts.disabled)
+  }
+  if (!sameLicense(known.license, facts.license)) {
+    add('license-changed', licenseSeverity(known.license, facts.license, context), known.license, facts.license)
+  }
+  return events
+}
+
+function sameLicense(a: LicenseFacts, b: LicenseFacts): boolean {
+  return a.license === b.license && a.license_name === b.license_name && a.license_link === b.license_link
+}
+
+const PERMISSIVE = new Set([
+  'apache-2.0',
+  'mit',
+  'mit-0',
+  'bsd-2-clause',
+  'bsd-3-clause',
+  'isc',
+  'cc0-1.0',
+  'unlicense',
+  'zlib',
+])
+
+function licenseSeverity(before: LicenseFacts, after: LicenseFacts, context: DiffContext): Severity {
+  const from = effectiveLicense(before)?.toLowerCase()
+  const to = effectiveLicense(after)?.toLowerCase()
+  if (context.licenseAllow !== undefined && (to === undefined || !context.licenseAllow.includes(to))) return 'critical'
+  if (from === to) return 'info'
+  const wasOpen = from !== undefined && PERMISSIVE.has(from)
+  const isOpen = to !== undefined && PERMISSIVE.has(to)
+  if (wasOpen && !isOpen) return 'critical'
+  return isOpen ? 'notice' : 'warning'
+}

@@ -5,6 +5,7 @@ import type { ContentKey, Listing, RefusedEntry, Sibling } from './domain/listin
 import type { Attestor, Coverage, Manifest } from './domain/manifest.ts'
 import type { Gate, LicenseFacts, RepoFacts, RepoName, RepoRef, RepoType } from './domain/repo.ts'
 import type { Settings } from './domain/settings.ts'
+import type { WitnessBook } from './domain/witness.ts'
 
 /** The only source of time. Waiting always ends early, with the signal's reason, when the signal aborts. */
 export interface Clock {
@@ -247,6 +248,13 @@ export interface UnlistedHead {
   readonly commit: CommitId
 }
 
+/** What the last poll said of a repository besides the fields of KnownRepo. */
+export interface CardFacts {
+  readonly gated: Gate
+  readonly tags: readonly string[]
+  readonly cardData: Readonly<Record<string, unknown>> | undefined
+}
+
 /** A listing with the policy's decisions, written in one transaction: files, wanted jobs, aggregates, events. */
 export interface ListingRecord {
   readonly repoId: number
@@ -413,23 +421,41 @@ export interface Catalog extends AsyncDisposable {
   repoByHubId(hubId: HubId): Promise<KnownRepo | undefined>
   /** Repos, cursor and events in one transaction. Returns the events with their numbers. */
   recordPoll(record: PollRecord): Promise<LoggedEvent[]>
-  recordPollFailure(watch: string, at: string, code: string, message: string, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
+  recordPollFailure(
+    watch: string,
+    at: string,
+    code: string,
+    message: string,
+    events: readonly ChangeEvent[],
+  ): Promise<LoggedEvent[]>
   appendEvents(events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
 
   // plan
   unlistedHeads(watch: string | undefined): Promise<UnlistedHead[]>
+  /** The card facts of the last poll, for the listing of its head. */
+  cardOf(repoId: number): Promise<CardFacts>
   recordListing(record: ListingRecord): Promise<{ snapshotId: number; events: LoggedEvent[] }>
   /** Head snapshots that another policy decided: `policyKeys` maps watch → current key. */
   snapshotsDecidedBefore(policyKey: string, watch: string): Promise<SnapshotRow[]>
   /** Replaces the decisions of a snapshot; files taken before stay held. Reopens a sealed snapshot that wants more. */
-  redecide(snapshotId: number, decisions: readonly FileDecision[], policyKey: string, isSmall: (file: Sibling) => boolean): Promise<void>
+  redecide(
+    snapshotId: number,
+    decisions: readonly FileDecision[],
+    policyKey: string,
+    isSmall: (file: Sibling) => boolean,
+  ): Promise<void>
   blockSnapshot(snapshotId: number, code: string): Promise<void>
   pendingSnapshots(): Promise<PendingSnapshot[]>
   applySchedule(entries: readonly ScheduleEntry[]): Promise<void>
 
   // run jobs
   /** Takes the next due job: small files first, then by rank. undefined when none is due. */
-  leaseJob(options: { nowMs: number; leaseMs: number; smallOnly: boolean; repos?: readonly number[] }): Promise<Job | undefined>
+  leaseJob(options: {
+    nowMs: number
+    leaseMs: number
+    smallOnly: boolean
+    repos?: readonly number[]
+  }): Promise<Job | undefined>
   /**
    * Makes waiting jobs due now (a human asked), except those whose bytes arrived wrong: these keep their pause.
    * `repos` restricts it to jobs wanted by those repos.
@@ -448,7 +474,13 @@ export interface Catalog extends AsyncDisposable {
   // seal
   /** Snapshots whose wanted files are all held and that have no manifest for this selection. */
   sealable(): Promise<SnapshotRow[]>
-  recordSealed(snapshotId: number, manifestRevision: number, coverage: Coverage, sealedAt: string, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
+  recordSealed(
+    snapshotId: number,
+    manifestRevision: number,
+    coverage: Coverage,
+    sealedAt: string,
+    events: readonly ChangeEvent[],
+  ): Promise<LoggedEvent[]>
 
   // verify
   recordVerified(sha256s: readonly Sha256[], at: string): Promise<void>
@@ -466,7 +498,10 @@ export interface Catalog extends AsyncDisposable {
   // reading
   repoRow(ref: RepoRef): Promise<RepoRow | undefined>
   /** A page ordered by name (without case), after `after`. `withSnapshots` also loads every snapshot of each repo. */
-  listRepos(filter: RepoFilter, page: { after: RepoName | undefined; limit: number; withSnapshots: boolean }): Promise<RepoRow[]>
+  listRepos(
+    filter: RepoFilter,
+    page: { after: RepoName | undefined; limit: number; withSnapshots: boolean },
+  ): Promise<RepoRow[]>
   snapshot(repoId: number, commit: CommitId): Promise<SnapshotRow | undefined>
   /** Snapshots of a repo whose commit starts with the (at least 7) hex digits. */
   snapshotsByPrefix(repoId: number, prefix: string): Promise<SnapshotRow[]>
@@ -474,7 +509,11 @@ export interface Catalog extends AsyncDisposable {
   files(snapshotId: number, page: { after: string | undefined; limit: number }): Promise<FileRow[]>
   file(snapshotId: number, path: string): Promise<FileRow | undefined>
   /** Wanted and skipped files of head snapshots for `plan`, in schedule order. */
-  planRows(page: { after: string | undefined; limit: number; taken: boolean }): Promise<{ rows: PlanRow[]; next: string | undefined }>
+  planRows(page: {
+    after: string | undefined
+    limit: number
+    taken: boolean
+  }): Promise<{ rows: PlanRow[]; next: string | undefined }>
   planTotals(): Promise<PlanTotals>
   queue(page: { limit: number }): Promise<QueueRow[]>
   events(filter: EventFilter): Promise<LoggedEvent[]>
@@ -535,12 +574,6 @@ export interface ServiceLink {
   request(operation: string, parameters: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<unknown>
 }
 
-/** Known SHA-256 of real files, from sources other than the Hub: a second opinion. */
-export interface Witness {
-  /** What is known for this file; a row without revision speaks for every revision. */
-  lookUp(ref: RepoRef, commit: CommitId, path: string): readonly { readonly sha256: Sha256; readonly source: string; readonly pinned: boolean }[]
-}
-
 /** Everything a command or the service works with, opened by `compose.ts` and closed in reverse. */
 export interface OpenedArchive extends AsyncDisposable {
   /** Absolute path of the archive folder. */
@@ -550,7 +583,7 @@ export interface OpenedArchive extends AsyncDisposable {
   readonly blobs: BlobStore
   readonly records: RecordStore
   readonly hub: HubSource
-  readonly witness: Witness
+  readonly witness: WitnessBook
   readonly clock: Clock
   readonly log: Log
   /** False when it was opened for reading only (another process writes). */
@@ -566,7 +599,12 @@ export interface PassResult {
   readonly fetchedFiles: number
   readonly fetchedBytes: number
   readonly sealed: readonly { readonly repo: string; readonly commit: CommitId }[]
-  readonly failed: readonly { readonly repo: string; readonly path: string; readonly code: string; readonly message: string }[]
+  readonly failed: readonly {
+    readonly repo: string
+    readonly path: string
+    readonly code: string
+    readonly message: string
+  }[]
   /** What kept wanted files from being fetched. */
   readonly stoppedBy: 'budget' | 'reserve' | 'window' | 'paused' | undefined
   /** Heads that were new or moved. */
@@ -581,5 +619,11 @@ export interface VerifyResult {
   readonly corrupt: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
   readonly missing: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
   /** Held files whose SHA-256 a witness contradicts. */
-  readonly contradicted: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256; readonly witness: Sha256; readonly source: string }[]
+  readonly contradicted: readonly {
+    readonly repo: string
+    readonly path: string
+    readonly sha256: Sha256
+    readonly witness: Sha256
+    readonly source: string
+  }[]
 }

@@ -117,6 +117,8 @@ function collisions(files: readonly Sibling[]): { path: string; verdict: string;
   const folders = new Set<string>()
   const folded = new Map<string, string>()
   for (const { path } of files) {
+    // Deeper paths are kept only as manifest entries; walking their folders would cost the square of their length.
+    if (judgeName(path).kind === 'keep-only') continue
     for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1))
       folders.add(path.slice(0, slash))
     const key = path.normalize('NFKC').toUpperCase().toLowerCase()

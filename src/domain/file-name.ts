@@ -53,9 +53,7 @@ function escape(parts: readonly string[]): NameVerdict | undefined {
   if (parts.some((part) => /[. ]$/.test(part))) return verdict('ends in a dot or a blank')
   if (parts.some((part) => /~[0-9]/.test(part))) return verdict('looks like a Windows short name')
   // C0, C1 and bidirectional controls can rewrite what a terminal or a page shows.
-  if (/[\u0001-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/.test(parts.join('/'))) {
-    return verdict('contains control characters')
-  }
+  if (parts.some((part) => displayName(part) !== part)) return verdict('contains control characters')
   return undefined
 }
 

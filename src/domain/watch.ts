@@ -31,3 +31,26 @@ export function watchCovers(target: WatchTarget, name: RepoName): boolean {
   if (owner.toLowerCase() !== target.owner.toLowerCase()) return false
   return target.match === undefined || matchGlob(target.match, repo)
 }
+
+/**
+ * The entry that decides for a repository when several cover it: the most specific one, so a single repo before an
+ * owner with a pattern before a whole owner; among equals the first of the list.
+ */
+export function claimingWatch(watches: readonly WatchEntry[], ref: RepoRef): WatchEntry | undefined {
+  let best: WatchEntry | undefined
+  for (const watch of watches) {
+    if (!covers(watch.target, ref)) continue
+    if (best === undefined || specificity(watch.target) > specificity(best.target)) best = watch
+  }
+  return best
+}
+
+function covers(target: WatchTarget, ref: RepoRef): boolean {
+  if (target.kind === 'repo') return target.ref.type === ref.type && target.ref.name === ref.name
+  return ref.type === 'model' && watchCovers(target, ref.name)
+}
+
+function specificity(target: WatchTarget): number {
+  if (target.kind === 'repo') return 2
+  return target.match === undefined ? 0 : 1
+}

@@ -1,0 +1,190 @@
+import PQueue from 'p-queue'
+import { nameEvents, updateEvents } from '../domain/diff-listings.ts'
+import type { KeepPolicy } from '../domain/decision.ts'
+import { errorCodeOf } from '../domain/errors.ts'
+import type { ChangeEvent } from '../domain/events.ts'
+import type { Listing } from '../domain/listing.ts'
+import { decideFiles, policyKeyOf } from '../domain/policy.ts'
+import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { claimingWatch } from '../domain/watch.ts'
+import { witnessContradictions } from '../domain/witness.ts'
+import { isSmallFile } from '../domain/weight-file.ts'
+import type { RepoRow, UnlistedHead } from '../ports.ts'
+import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
+
+/** What is kept of a repository that was named by hand and that no watch entry covers. */
+export const DEFAULT_KEEP: KeepPolicy = {
+  files: 'all',
+  formats: undefined,
+  quants: undefined,
+  include: ['*'],
+  exclude: [],
+  maxRepoBytes: undefined,
+}
+
+/** Trees read at the same time: hides a round trip without spending the quota in a burst. */
+const PARALLEL_TREES = 4
+
+/** A commit whose listing could not be read. */
+export interface PlanFailure {
+  readonly repo: RepoRef
+  readonly code: string
+  readonly message: string
+}
+
+/**
+ * For every head without a listing: reads the tree at the commit, writes the listing, asks the policy, queues what is
+ * wanted and not held. A tree that cannot be read completely leaves the head unlisted for the next try.
+ * @param watch only heads of this watch; undefined = of all
+ */
+export async function planHeads(
+  deps: PipelineDeps,
+  watch: string | undefined,
+  signal: AbortSignal,
+): Promise<{ listed: number; failures: PlanFailure[] }> {
+  const heads = await deps.catalog.unlistedHeads(watch)
+  const queue = new PQueue({ concurrency: PARALLEL_TREES })
+  const failures: PlanFailure[] = []
+  let listed = 0
+  for (const head of heads) {
+    await queue.onSizeLessThan(PARALLEL_TREES * 2)
+    signal.throwIfAborted()
+    void queue.add(async () => {
+      try {
+        await planHead(deps, head, signal)
+        listed += 1
+      } catch (error) {
+        if (signal.aborted) return
+        const message = error instanceof Error ? error.message : String(error)
+        failures.push({ repo: head.ref, code: errorCodeOf(error), message })
+        deps.log.warn(
+          { component: 'plan', repo: printRepo(head.ref), commit: head.commit, code: errorCodeOf(error), err: error },
+          'listing not read',
+        )
+      }
+    })
+  }
+  await queue.onIdle()
+  signal.throwIfAborted()
+  return { listed, failures }
+}
+
+async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSignal): Promise<void> {
+  const row = await deps.catalog.repoRow(head.ref)
+  if (row === undefined || row.repoId !== head.repoId) return
+  const stored = await deps.records.readListing(head.ref.name, head.commit)
+  const listing = stored?.listing.repo.hubId === row.hubId ? stored.listing : await readListing(deps, row, head, signal)
+  const outcome = await deps.records.writeListing(listing, signal)
+  const previous = await previousListing(deps, row, head)
+  const keep = keepOf(deps, head.ref)
+  const recorded = await deps.catalog.recordListing({
+    repoId: head.repoId,
+    listing,
+    decisions: decideFiles(listing.files, keep),
+    policyKey: policyKeyOf(keep),
+    isSmall: isSmallFile,
+    events: [
+      ...updateEvents(previous, listing),
+      ...nameEvents(listing),
+      ...(outcome === 'conflict' ? [conflictEvent(listing)] : []),
+      ...witnessContradictions(listing, deps.witness),
+    ],
+  })
+  announce(deps, recorded.events)
+  const bytes = listing.files.reduce((sum, file) => sum + file.size, 0)
+  deps.progress.listed(head.ref, head.commit, listing.files.length, bytes)
+}
+
+async function readListing(
+  deps: PipelineDeps,
+  row: RepoRow,
+  head: UnlistedHead,
+  signal: AbortSignal,
+): Promise<Listing> {
+  const tree = await deps.hub.readTree(head.ref, head.commit, signal)
+  const card = await deps.catalog.cardOf(head.repoId)
+  return {
+    format: 'weightvault-listing/1',
+    repo: { ...head.ref, hubId: row.hubId },
+    commit: head.commit,
+    endpoint: deps.hub.endpoint,
+    observedAt: nowIso(deps),
+    createdAt: row.createdAt,
+    lastModified: row.lastModified,
+    gated: card.gated,
+    license: row.license,
+    tags: card.tags,
+    cardData: card.cardData,
+    files: tree.files,
+    refused: tree.refused,
+  }
+}
+
+async function previousListing(deps: PipelineDeps, row: RepoRow, head: UnlistedHead): Promise<Listing | undefined> {
+  const newest = row.newest
+  if (newest === undefined || newest.commit === head.commit) return undefined
+  return (await deps.records.readListing(newest.ref.name, newest.commit))?.listing
+}
+
+function conflictEvent(listing: Listing): ChangeEvent {
+  return {
+    type: 'listing-conflict',
+    severity: 'critical',
+    repo: { type: listing.repo.type, name: listing.repo.name },
+    at: listing.observedAt,
+    before: listing.commit,
+    after: listing.commit,
+    detail: { meaning: 'the Hub promised other files for a commit than before; both listings are kept' },
+  }
+}
+
+function keepOf(deps: PipelineDeps, ref: RepoRef): KeepPolicy {
+  return claimingWatch(deps.settings.watches, ref)?.keep ?? DEFAULT_KEEP
+}
+
+/** Applies a changed policy to the heads that another policy decided. Held files stay held. */
+export async function applyPolicyChanges(deps: PipelineDeps, signal: AbortSignal): Promise<number> {
+  let redecided = 0
+  for (const watch of deps.settings.watches) {
+    const policyKey = policyKeyOf(watch.keep)
+    for (const snapshot of await deps.catalog.snapshotsDecidedBefore(policyKey, watch.key)) {
+      signal.throwIfAborted()
+      const stored = await deps.records.readListing(snapshot.ref.name, snapshot.commit)
+      if (stored === undefined) continue
+      const decisions = decideFiles(stored.listing.files, watch.keep)
+      await deps.catalog.redecide(snapshot.snapshotId, decisions, policyKey, isSmallFile)
+      redecided += 1
+    }
+  }
+  return redecided
+}
+
+/** Writes events that are in the catalog but not yet in the journal files; called after every step that logs. */
+export async function exportEvents(deps: PipelineDeps, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const events = await deps.catalog.eventsNotExported(1000)
+    const last = events.at(-1)
+    if (last === undefined) return
+    await deps.records.appendEvents(events, signal)
+    await deps.catalog.markExported(last.seq)
+  }
+}
+
+/** Raises an event for a head that cannot be listed for good. */
+export async function raisePlanFailures(deps: PipelineDeps, failures: readonly PlanFailure[]): Promise<void> {
+  const lasting = failures.filter(
+    (failure) => failure.code !== 'HUB_UNREACHABLE' && failure.code !== 'HUB_RATE_LIMITED',
+  )
+  await raise(
+    deps,
+    lasting.map((failure) => ({
+      type: 'watch-failed',
+      severity: 'warning',
+      repo: failure.repo,
+      at: nowIso(deps),
+      before: null,
+      after: failure.code,
+      detail: { message: failure.message },
+    })),
+  )
+}

@@ -1,0 +1,260 @@
+import type { HubId } from '../domain/digest.ts'
+import { diffRepos, isLossDue, upstreamOf, type RepoDiff } from '../domain/diff-repos.ts'
+import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
+import type { ChangeEvent } from '../domain/events.ts'
+import { printRepo, type RepoFacts } from '../domain/repo.ts'
+import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
+import type { KnownRepo, PollRecord, RepoAnswer, UpstreamState, WatchState } from '../ports.ts'
+import { announce, nowIso, type PipelineDeps } from './deps.ts'
+
+/** What one poll of a watch found. */
+export interface PollResult {
+  readonly repos: number
+  /** New or moved repositories. */
+  readonly changed: number
+  readonly events: number
+}
+
+/**
+ * Direct questions about missing repositories in one poll: enough for any real day, few enough that an emptied listing
+ * does not spend the quota.
+ */
+const MAX_LOSS_QUESTIONS = 20
+
+/**
+ * Polls one watch completely, compares by `_id`, and writes repositories, cursor and events in one transaction. A poll
+ * that fails changes nothing but the watch's own state: silence and errors never mean a loss.
+ * @throws ArchiveError what the Hub's failure was, after it is recorded
+ */
+export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: AbortSignal): Promise<PollResult> {
+  const at = nowIso(deps)
+  const states = await deps.catalog.watchStates()
+  const state = states.find((entry) => entry.watch === watch.key)
+  const known = await deps.catalog.reposOfWatch(watch.key)
+  let listed: readonly RepoFacts[]
+  try {
+    listed = await listTarget(deps, watch, known, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    const events = failureEvents(states, watch, error, at)
+    const message = error instanceof Error ? error.message : String(error)
+    announce(deps, await deps.catalog.recordPollFailure(watch.key, at, errorCodeOf(error), message, events))
+    throw error
+  }
+  const before = await withAdopted(deps, known, listed)
+  const context = { at, isFirst: state?.lastOkAt === undefined, licenseAllow: deps.settings.licenseAllow }
+  const diff = diffRepos(before, listed, context)
+  const losses = await confirmLosses(deps, watch, before, diff, at, signal)
+  const record: PollRecord = {
+    watch: watch.key,
+    at,
+    changed: diff.changed,
+    unchanged: diff.unchanged,
+    missing: losses.missing,
+    states: losses.states,
+    events: [...recoveryEvents(states, watch, at), ...diff.events, ...losses.events],
+    isFirst: context.isFirst,
+  }
+  const logged = await deps.catalog.recordPoll(record)
+  announce(deps, logged)
+  deps.progress.polled(watch.key, listed.length, diff.changed.length)
+  return { repos: listed.length, changed: diff.changed.length, events: logged.length }
+}
+
+async function listTarget(
+  deps: PipelineDeps,
+  watch: WatchEntry,
+  known: readonly KnownRepo[],
+  signal: AbortSignal,
+): Promise<readonly RepoFacts[]> {
+  const { target } = watch
+  if (target.kind === 'repo') {
+    const answer = await deps.hub.askRepo(target.ref, signal)
+    return answerAsListing(deps, watch, answer, known, signal)
+  }
+  const listing = await deps.hub.listOwner(target.owner, 'model', signal)
+  for (const row of listing.refused) {
+    deps.log.warn({ component: 'watch', watch: watch.key, repo: row.name, reason: row.reason }, 'listing row refused')
+  }
+  return listing.repos.filter((facts) => claimingWatch(deps.settings.watches, facts.ref)?.key === watch.key)
+}
+
+/** A single repository's answer read as a listing of one owner with one repository. */
+async function answerAsListing(
+  deps: PipelineDeps,
+  watch: WatchEntry,
+  answer: RepoAnswer,
+  known: readonly KnownRepo[],
+  signal: AbortSignal,
+): Promise<readonly RepoFacts[]> {
+  switch (answer.kind) {
+    case 'found':
+      return [answer.facts]
+    case 'moved': {
+      const moved = await deps.hub.askRepo(answer.to, signal)
+      return moved.kind === 'found' ? [moved.facts] : []
+    }
+    case 'disabled':
+      throw new ArchiveError('REPO_DISABLED', `the Hub has disabled access to ${watch.key}`, {
+        hint: 'what is archived stays; the next poll asks again',
+      })
+    case 'missing':
+      if (known.length > 0) return []
+      throw new ArchiveError(
+        'REPO_UNAVAILABLE',
+        `the Hub does not show ${watch.key} (HTTP ${answer.evidence.status})`,
+        {
+          hint: 'it may be private, misspelt or gone; check the name in the watch list, or set a token that may read it',
+        },
+      )
+  }
+}
+
+/** Repositories that another watch or an earlier name brought in: they are known although this watch did not list them. */
+async function withAdopted(
+  deps: PipelineDeps,
+  known: readonly KnownRepo[],
+  listed: readonly RepoFacts[],
+): Promise<KnownRepo[]> {
+  const ids = new Set<HubId>(known.map((repo) => repo.hubId))
+  const adopted: KnownRepo[] = []
+  for (const facts of listed) {
+    if (ids.has(facts.hubId)) continue
+    const repo = await deps.catalog.repoByHubId(facts.hubId)
+    if (repo !== undefined) adopted.push(repo)
+  }
+  return [...known, ...adopted]
+}
+
+interface Losses {
+  readonly missing: PollRecord['missing']
+  readonly states: PollRecord['states']
+  readonly events: readonly ChangeEvent[]
+}
+
+/**
+ * Asks for every repository that has been missing often and long enough. Only a direct answer that it is not there
+ * makes it `unavailable`; a redirect is a rename; an answer that it is there clears the misses.
+ */
+async function confirmLosses(
+  deps: PipelineDeps,
+  watch: WatchEntry,
+  known: readonly KnownRepo[],
+  diff: RepoDiff,
+  at: string,
+  signal: AbortSignal,
+): Promise<Losses> {
+  const byId = new Map(known.map((repo) => [repo.repoId, repo]))
+  const missing: PollRecord['missing'][number][] = []
+  const states: PollRecord['states'][number][] = []
+  const events: ChangeEvent[] = []
+  let questions = 0
+  for (const miss of diff.missing) {
+    const repo = byId.get(miss.repoId)
+    if (repo === undefined) continue
+    const claimedElsewhere =
+      watch.target.kind !== 'repo' && claimingWatch(deps.settings.watches, repo.ref)?.key !== watch.key
+    if (claimedElsewhere) continue
+    if (!isLossDue(miss, at, deps.settings.confirmLoss) || questions >= MAX_LOSS_QUESTIONS) {
+      missing.push(miss)
+      continue
+    }
+    questions += 1
+    const answer = await askQuietly(deps, repo, signal)
+    if (answer === undefined) {
+      missing.push(miss)
+      continue
+    }
+    const found = judgeAnswer(repo, answer, miss.misses, at)
+    states.push({ repoId: repo.repoId, upstream: found.upstream, evidence: found.evidence })
+    if (found.event !== undefined) events.push(found.event)
+  }
+  return { missing, states, events }
+}
+
+/** An answer that could not be had concludes nothing: the miss stays, and the next poll asks again. */
+async function askQuietly(deps: PipelineDeps, repo: KnownRepo, signal: AbortSignal): Promise<RepoAnswer | undefined> {
+  try {
+    return await deps.hub.askRepo(repo.ref, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    deps.log.warn(
+      { component: 'watch', repo: printRepo(repo.ref), code: errorCodeOf(error), err: error },
+      'loss not confirmed',
+    )
+    return undefined
+  }
+}
+
+function judgeAnswer(
+  repo: KnownRepo,
+  answer: RepoAnswer,
+  misses: number,
+  at: string,
+): { upstream: UpstreamState; evidence: unknown; event: ChangeEvent | undefined } {
+  const base = { repo: repo.ref, at, before: repo.upstream, detail: { misses, firstMissAt: repo.firstMissAt ?? at } }
+  switch (answer.kind) {
+    case 'found':
+      return { upstream: upstreamOf(answer.facts), evidence: { listed: false, answered: true, at }, event: undefined }
+    case 'disabled':
+      return {
+        upstream: 'disabled',
+        evidence: { at },
+        event: { ...base, type: 'repo-disabled', severity: 'critical', after: 'disabled' },
+      }
+    case 'moved':
+      return {
+        upstream: 'renamed',
+        evidence: { to: printRepo(answer.to), at },
+        event: {
+          ...base,
+          type: 'repo-renamed',
+          severity: 'warning',
+          before: printRepo(repo.ref),
+          after: printRepo(answer.to),
+        },
+      }
+    case 'missing':
+      return {
+        upstream: 'unavailable',
+        evidence: answer.evidence,
+        event: {
+          ...base,
+          type: 'repo-unavailable',
+          severity: 'critical',
+          after: 'unavailable',
+          detail: { ...base.detail, evidence: answer.evidence },
+        },
+      }
+  }
+}
+
+const UNREACHABLE = new Set(['HUB_UNREACHABLE', 'HUB_RATE_LIMITED', 'HUB_ANSWER_INVALID', 'HUB_ANSWER_TOO_LARGE'])
+
+/** One `hub-unreachable` for an outage, however many watches meet it; one `watch-failed` for a watch's own trouble. */
+function failureEvents(states: readonly WatchState[], watch: WatchEntry, error: unknown, at: string): ChangeEvent[] {
+  const code = errorCodeOf(error)
+  const state = states.find((entry) => entry.watch === watch.key)
+  if (state?.lastErrorCode === code) return []
+  const base = { repo: undefined, at, before: null, after: code, detail: { watch: watch.key } }
+  if (!UNREACHABLE.has(code)) return [{ ...base, type: 'watch-failed', severity: 'warning' }]
+  const alreadyOut = states.some((entry) => UNREACHABLE.has(entry.lastErrorCode ?? ''))
+  return alreadyOut ? [] : [{ ...base, type: 'hub-unreachable', severity: 'warning' }]
+}
+
+function recoveryEvents(states: readonly WatchState[], watch: WatchEntry, at: string): ChangeEvent[] {
+  const out = states.filter((entry) => UNREACHABLE.has(entry.lastErrorCode ?? ''))
+  const isLast = out.length === 1 && out[0]?.watch === watch.key
+  if (!isLast) return []
+  return [
+    {
+      type: 'hub-reachable',
+      severity: 'notice',
+      repo: undefined,
+      at,
+      before: out[0]?.lastErrorCode ?? null,
+      after: 'ok',
+      detail: { watch: watch.key },
+    },
+  ]
+}

@@ -1,0 +1,112 @@
+import { mkdir } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { ArchiveError } from '../domain/errors.ts'
+import { checkConfigText } from './check-config.ts'
+import { configInvalid, printKeyPath } from './config-problem.ts'
+import { type WatchInput, watchSchema } from './config-schema.ts'
+import { configTemplate } from './config-template.ts'
+import { type WatchList, dataOf, withWatchList } from './edit-watch-list.ts'
+import { MAX_CONFIG_BYTES, SmallFileError, readSmallFile } from './read-small-file.ts'
+import { replaceFile } from './replace-file.ts'
+
+/** What is watched when the file does not say; must equal the default of the schema. */
+const DEFAULT_WATCH: WatchList = [{ org: 'Qwen' }]
+
+/**
+ * Adds an entry to the watch list of a configuration file, keeping its comments and layout. A file that does not exist
+ * is made from the template. False when the same name with the same `match` is watched already.
+ * @throws ArchiveError CONFIG_INVALID when the entry or the file is not valid; nothing is changed then
+ */
+export async function addWatch(path: string, entry: WatchInput, signal: AbortSignal): Promise<boolean> {
+  mustBeWatch(entry)
+  // Without keys that are there but undefined: YAML has no such thing.
+  const added = JSON.parse(JSON.stringify(entry)) as WatchInput
+  const add = (list: WatchList): WatchList => (list.some((old) => isSameWatch(old, added)) ? list : [...list, added])
+  return await editWatchList(path, add, signal)
+}
+
+/**
+ * Removes every entry that names this organisation, user or repository (as the file spells it) from the watch list.
+ * Gives how many there were. Archived data stays.
+ * @throws ArchiveError CONFIG_INVALID when the file is not valid; nothing is changed then
+ */
+export async function removeWatch(path: string, name: string, signal: AbortSignal): Promise<number> {
+  let removed = 0
+  const remove = (list: WatchList): WatchList => {
+    const kept = list.filter((entry) => nameOf(entry) !== name)
+    removed = list.length - kept.length
+    return removed === 0 ? list : kept
+  }
+  await editWatchList(path, remove, signal)
+  return removed
+}
+
+/** Writes the commented template. False when a file stands there already; it is left alone. */
+export async function writeConfigTemplate(path: string, signal: AbortSignal): Promise<boolean> {
+  if ((await readConfigText(path, signal)) !== undefined) return false
+  await mkdir(dirname(path), { recursive: true })
+  await replaceFile(path, configTemplate(), signal)
+  return true
+}
+
+async function editWatchList(
+  path: string,
+  edit: (list: WatchList) => WatchList,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const existing = await readConfigText(path, signal)
+  const before = existing ?? configTemplate()
+  mustBeValid(before, path)
+  const list = (dataOf(before)['watch'] as WatchList | undefined) ?? DEFAULT_WATCH
+  const wanted = edit(list)
+  if (wanted === list) return false
+  const after = withWatchList(before, list, wanted)
+  if (after === undefined) {
+    throw new ArchiveError('CONFIG_INVALID', `the watch list in ${path} cannot be edited by this command`, {
+      hint: 'nothing was changed; edit the file by hand (an anchor "&" in one entry may be used by another)',
+    })
+  }
+  mustBeValid(after, path)
+  if ((await readConfigText(path, signal)) !== existing) {
+    throw new ArchiveError('CONFIG_INVALID', `${path} was changed by someone else in this moment`, {
+      hint: 'nothing was changed by this command; try again',
+    })
+  }
+  if (existing === undefined) await mkdir(dirname(path), { recursive: true })
+  await replaceFile(path, after, signal)
+  return true
+}
+
+function mustBeWatch(entry: WatchInput): void {
+  const checked = watchSchema.safeParse(entry)
+  if (checked.success) return
+  throw configInvalid(
+    checked.error.issues.map(({ path, message }) => ({
+      source: 'watch entry',
+      key: printKeyPath(path.map((step) => (typeof step === 'number' ? step : String(step)))),
+      message,
+    })),
+  )
+}
+
+function mustBeValid(text: string, path: string): void {
+  const checked = checkConfigText(text, basename(path), undefined)
+  if ('problems' in checked) throw configInvalid(checked.problems)
+}
+
+function nameOf(entry: WatchInput): string | undefined {
+  return entry.org ?? entry.user ?? entry.repo
+}
+
+function isSameWatch(a: WatchInput, b: WatchInput): boolean {
+  return nameOf(a) === nameOf(b) && a.match === b.match
+}
+
+async function readConfigText(path: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return (await readSmallFile(path, MAX_CONFIG_BYTES, signal))?.text
+  } catch (error) {
+    if (!(error instanceof SmallFileError)) throw error
+    throw configInvalid([{ source: basename(path), message: `The configuration ${error.message}` }], { cause: error })
+  }
+}

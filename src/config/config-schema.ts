@@ -1,0 +1,198 @@
+import { z } from 'zod'
+import { SEVERITIES } from '../domain/events.ts'
+import {
+  type ListenAddress,
+  dayWindow,
+  duration,
+  endpoint,
+  isLoopback,
+  line,
+  listenAddress,
+  ownerName,
+  rate,
+  repoRef,
+  size,
+  token,
+} from './config-fields.ts'
+import { notifyTarget } from './notify-target.ts'
+
+/** Weight file formats a filter can name. `other` is every large file that is none of the rest. */
+export const FORMATS = [
+  'safetensors',
+  'gguf',
+  'bin',
+  'pt',
+  'pth',
+  'ckpt',
+  'onnx',
+  'h5',
+  'msgpack',
+  'tflite',
+  'npz',
+  'other',
+] as const
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const MAX_WATCHES = 5000
+const MAX_PATTERNS = 500
+
+const patterns = z.array(line(1024)).max(MAX_PATTERNS, { error: `At most ${MAX_PATTERNS} patterns` })
+const filter = { error: 'An empty list would keep nothing; leave the key out to keep everything' }
+
+const keepSchema = z.strictObject({
+  files: z
+    .enum(['all', 'metadata'])
+    .prefault('all')
+    .describe('all: everything the filters below let through. metadata: only cards, configs, licences and tokenizers.'),
+  formats: z
+    .array(z.enum(FORMATS))
+    .min(1, filter)
+    .optional()
+    .describe('Keep only weights of these formats. A shard set is always kept whole. Left out: every format.'),
+  quants: z
+    .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: 'Expected a quantisation such as Q4_K_M' }))
+    .min(1, filter)
+    .max(200, { error: 'At most 200 quantisations' })
+    .optional()
+    .describe('For GGUF: keep only these quantisations, spelled as in the file names (Q4_K_M, UD-Q4_K_XL).'),
+  include: patterns.min(1, filter).prefault(['*']).describe('Keep only paths that match one of these globs.'),
+  exclude: patterns.prefault([]).describe('Never keep paths that match one of these globs.'),
+  max_repo: size
+    .optional()
+    .describe('Of a repository larger than this (after the filters) only the small files are kept.'),
+})
+
+const WATCH_TARGETS = ['org', 'user', 'repo'] as const
+
+/** One entry of the watch list. */
+export const watchSchema = z
+  .strictObject({
+    org: ownerName.optional().describe('An organisation: all its repositories, also those to come.'),
+    user: ownerName.optional().describe('A user: all their repositories, also those to come.'),
+    repo: repoRef.optional().describe('One repository: owner/name, or datasets/owner/name.'),
+    every: duration('1s', '7d').prefault('10m').describe('How often to ask the Hub for news: 1s to 7d.'),
+    match: line(256)
+      .optional()
+      .describe('With org or user: only repositories whose name (without the owner) matches this glob.'),
+    keep: keepSchema
+      .prefault({})
+      .describe('What to keep of each repository. Small files (cards, configs, licences) are always kept.'),
+  })
+  .refine((entry) => WATCH_TARGETS.filter((key) => entry[key] !== undefined).length === 1, {
+    error: 'Exactly one of org, user and repo must stand here',
+    when: ({ value }) => isGroup(value),
+  })
+  .refine((entry) => entry.match === undefined || entry.repo === undefined, {
+    error: 'match needs org or user: a repo is one repository already',
+    path: ['match'],
+    when: ({ value }) => isGroup(value),
+  })
+  .meta({ oneOf: WATCH_TARGETS.map((key) => ({ required: [key] })) })
+
+const hubSchema = z.strictObject({
+  endpoint: endpoint
+    .prefault('https://huggingface.co')
+    .describe('Where the Hub is. The variable HF_ENDPOINT wins over this.'),
+  token: token
+    .optional()
+    .describe('Access token for gated and private repositories and higher rate limits. HF_TOKEN wins over this.'),
+  confirm_loss: z
+    .strictObject({
+      misses: z.int().min(1).max(1000).prefault(3).describe('A loss is raised only after so many polls without it.'),
+      over: duration('0s', '30d').prefault('30m').describe('And only after so long. 0s: by count alone.'),
+    })
+    .prefault({})
+    .describe('When a missing repository counts as lost. Hubs have hiccups; archives must not panic.'),
+})
+
+const budgetSchema = z.strictObject({
+  total: size.prefault('500GB').describe('The archive never grows past this.'),
+  reserve: size.prefault('20GB').describe('Free space always left on the disk.'),
+  rate: rate.optional().describe('Cap on downloads, all connections together. Left out: none.'),
+  window: dayWindow
+    .optional()
+    .describe('Local time in which large files are fetched; outside it only listings and small files move.'),
+})
+
+const licenseSchema = z.strictObject({
+  allow: z
+    .array(line(128).transform((key) => key.toLowerCase()))
+    .max(500, { error: 'At most 500 licences' })
+    .prefault(['apache-2.0', 'mit'])
+    .describe('Licences as the Hub spells them. A watched repository that becomes anything else is critical news.'),
+})
+
+const scrubSchema = z.strictObject({
+  every: duration('1s', '3650d').prefault('30d').describe('Every archived byte is read and checked again within this.'),
+  rate: rate.prefault('100MB/s').describe('Cap on the reading.'),
+})
+
+const serveSchema = z
+  .strictObject({
+    dashboard: listenAddress.prefault('127.0.0.1:8420').describe('Address of the dashboard; off for none.'),
+    mirror: listenAddress.prefault('127.0.0.1:8421').describe('Address of the Hub-compatible mirror; off for none.'),
+    token: token.optional().describe('Required as soon as an address is not loopback.'),
+  })
+  .superRefine((serve, ctx) => {
+    for (const key of ['dashboard', 'mirror'] as const) {
+      const address = serve[key]
+      if (address === 'off' || isLoopback(address) || (serve.token ?? '') !== '') continue
+      const message = 'An address that is not loopback needs serve.token; without one use 127.0.0.1'
+      ctx.addIssue({ code: 'custom', path: [key], message })
+    }
+    if (sameAddress(serve.dashboard, serve.mirror)) {
+      const message = 'Must not be the address of the dashboard: archived content is never served from its origin'
+      ctx.addIssue({ code: 'custom', path: ['mirror'], message })
+    }
+  })
+
+const notifySchema = z.strictObject({
+  to: notifyTarget.describe('https: (a webhook), ntfy:, slack:, discord: or mailto:.'),
+  min: z.enum(SEVERITIES).prefault('warning').describe('The least severity that is sent.'),
+})
+
+const logSchema = z.strictObject({
+  level: z.enum(LOG_LEVELS).prefault('info').describe('The least level that is logged.'),
+})
+
+/** The YAML file: input is what may stand there, output what it means, with every default filled in. */
+export const configSchema = z
+  .strictObject({
+    archive: line(4096)
+      .prefault('./archive')
+      .describe("Folder of the archive; relative to this file's folder. WEIGHTVAULT_ARCHIVE wins over this."),
+    hub: hubSchema.prefault({}).describe('The Hub that is watched.'),
+    budget: budgetSchema.prefault({}).describe('Limits on disk and bandwidth.'),
+    watch: z
+      .array(watchSchema)
+      .max(MAX_WATCHES, { error: `At most ${MAX_WATCHES} entries` })
+      .prefault([{ org: 'Qwen' }])
+      .describe('Who and what is watched.'),
+    license: licenseSchema.prefault({}).describe('Which licences are fine.'),
+    scrub: scrubSchema.prefault({}).describe('Regular check of the archived bytes.'),
+    serve: serveSchema.prefault({}).describe('Dashboard and mirror.'),
+    notify: z
+      .array(notifySchema)
+      .max(50, { error: 'At most 50 channels' })
+      .prefault([])
+      .describe('Who is told about events.'),
+    log: logSchema.prefault({}).describe('Logging.'),
+  })
+  .describe('Configuration of weightvault. Every key is optional.')
+
+/** What may stand in the file. */
+export type ConfigInput = z.input<typeof configSchema>
+/** What the file means, before environment and flags. */
+export type ConfigFileValues = z.output<typeof configSchema>
+/** What may stand in one entry of the watch list. */
+export type WatchInput = z.input<typeof watchSchema>
+
+function sameAddress(a: ListenAddress | 'off', b: ListenAddress | 'off'): boolean {
+  return a !== 'off' && b !== 'off' && a.port !== 0 && a.port === b.port && a.host === b.host
+}
+
+function isGroup(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,82 @@
+/** The commented configuration that `weightvault init` writes; its values are the defaults. */
+export function configTemplate(): string {
+  return TEMPLATE
+}
+
+const TEMPLATE = `# yaml-language-server: $schema=./weightvault.schema.json
+#
+# Configuration of weightvault. Every key is optional; what stands here without "#" is the default.
+# A command-line flag wins over the environment, the environment over this file.
+# Sizes: 8MiB (powers of 1024) or 4TB (powers of 1000). Durations: 500ms, 10s, 15m, 6h, 30d.
+# \${NAME} in a text is replaced by that environment variable, which must be set; $\${ stands for the characters.
+
+# Folder of the archive, relative to the folder of this file. (WEIGHTVAULT_ARCHIVE)
+archive: ./archive
+
+hub:
+  # Where the Hub is. (HF_ENDPOINT)
+  endpoint: https://huggingface.co
+  # Access token: for gated and private repositories, and for higher rate limits. Without this key, HF_TOKEN,
+  # HF_TOKEN_PATH and the token of "hf auth login" are used.
+  # token: \${HF_TOKEN}
+  # A loss is raised only after so many polls without the repository, and only after so long (0s: by count alone).
+  confirm_loss: { misses: 3, over: 30m }
+
+budget:
+  # The archive never grows past this.
+  total: 500GB
+  # Free space always left on the disk.
+  reserve: 20GB
+  # Cap on downloads, all connections together. Default: none.
+  # rate: 50MB/s
+  # Local time in which large files are fetched; outside it only listings and small files move. Default: always.
+  # window: "23:00-07:00"
+
+watch:
+  # Each entry has one of org, user or repo (owner/name, or datasets/owner/name).
+  - org: Qwen
+    # How often to ask for news: 1s to 7d.
+    every: 10m
+    keep:
+      # all: what the filters below let through. metadata: only cards, configs, licences and tokenizers.
+      files: all
+      # Only these formats: safetensors, gguf, bin, pt, pth, ckpt, onnx, h5, msgpack, tflite, npz, other.
+      # A shard set is always kept whole. Default: every format.
+      # formats: [safetensors, gguf]
+      # For GGUF, only these quantisations. Default: every quantisation.
+      # quants: [Q8_0, Q4_K_M]
+      # Globs on the path in the repository.
+      include: ['*']
+      exclude: []
+      # Of a larger repository only the small files are kept. Default: no limit.
+      # max_repo: 200GB
+  # People who publish quantised files; match is a glob on the name of the repository.
+  # - user: unsloth
+  #   match: "Qwen3*-GGUF"
+  #   keep: { quants: [UD-Q4_K_XL] }
+
+license:
+  # Anything else that a watched repository becomes is a critical event.
+  allow: [apache-2.0, mit]
+
+scrub:
+  # Every archived byte is read and checked again within this time, at no more than this rate.
+  every: 30d
+  rate: 100MB/s
+
+serve:
+  # host:port, or off.
+  dashboard: 127.0.0.1:8420
+  mirror: 127.0.0.1:8421
+  # Required for any address that is not loopback.
+  # token: \${WEIGHTVAULT_TOKEN}
+
+# Who is told about events: https: (a webhook), ntfy:, slack:, discord: or mailto:,
+# from a least severity on (info, notice, warning, critical; default warning).
+notify: []
+#  - { to: "https://hooks.example/x", min: warning }
+
+log:
+  # trace, debug, info, warn, error, fatal or silent.
+  level: info
+`

@@ -1,0 +1,139 @@
+import type { KeepPolicy } from '../domain/decision.ts'
+import type { Severity } from '../domain/events.ts'
+import { type RepoRef, printRepo } from '../domain/repo.ts'
+import type { DayWindow, ListenAddress } from './config-fields.ts'
+import type { ConfigFileValues, LogLevel } from './config-schema.ts'
+import type { NotifyChannel } from './notify-target.ts'
+import { Secret } from './secret.ts'
+
+/** Who or what one entry of the watch list watches. */
+export type WatchTarget =
+  | { readonly kind: 'org' | 'user'; readonly owner: string }
+  | { readonly kind: 'repo'; readonly ref: RepoRef }
+
+export interface WatchEntry {
+  readonly target: WatchTarget
+  /** As the file names it: `Qwen`, `owner/name` or `datasets/owner/name`. */
+  readonly name: string
+  readonly everyMs: number
+  /** Glob on the name without the owner; undefined = every repository. */
+  readonly match: string | undefined
+  readonly keep: KeepPolicy
+}
+
+export interface NotifyTarget {
+  readonly channel: NotifyChannel
+  readonly url: Secret
+  readonly min: Severity
+}
+
+/** Proxies for outgoing connections, from the environment. */
+export interface ProxyConfig {
+  /** URL for http: addresses; may hold credentials. */
+  readonly http: Secret | undefined
+  /** URL for https: addresses; may hold credentials. */
+  readonly https: Secret | undefined
+  /** Hosts that are reached directly, as the variable has them (comma-separated). */
+  readonly noProxy: string | undefined
+}
+
+/** Everything that can be set, resolved: sizes in bytes, durations in milliseconds, defaults filled in. */
+export interface Config {
+  /** Absolute path. */
+  readonly archive: string
+  readonly hub: {
+    /** Origin and path, without a trailing slash. */
+    readonly endpoint: string
+    readonly token: Secret | undefined
+    readonly confirmLoss: { readonly misses: number; readonly overMs: number }
+  }
+  readonly budget: {
+    readonly totalBytes: number
+    readonly reserveBytes: number
+    /** Undefined = no cap. */
+    readonly bytesPerSecond: number | undefined
+    /** Undefined = at any time. Local time. */
+    readonly window: DayWindow | undefined
+  }
+  readonly watch: readonly WatchEntry[]
+  /** Licence keys in lower case. */
+  readonly license: { readonly allow: readonly string[] }
+  readonly scrub: { readonly everyMs: number; readonly bytesPerSecond: number }
+  readonly serve: {
+    /** Undefined = not served. */
+    readonly dashboard: ListenAddress | undefined
+    readonly mirror: ListenAddress | undefined
+    readonly token: Secret | undefined
+  }
+  readonly notify: readonly NotifyTarget[]
+  readonly log: { readonly level: LogLevel }
+  readonly proxy: ProxyConfig
+  /** False when NO_COLOR asks for none; else the terminal decides. */
+  readonly colorAllowed: boolean
+}
+
+/** What flags, environment and file locations add to the values of the file. */
+export interface ConfigSurroundings {
+  readonly archive: string
+  readonly endpoint: string
+  readonly token: Secret | undefined
+  readonly proxy: ProxyConfig
+  readonly colorAllowed: boolean
+}
+
+/** Joins the values of the file with what stands around it. Pure. */
+export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings): Config {
+  const { misses, over } = file.hub.confirm_loss
+  return {
+    archive: around.archive,
+    hub: { endpoint: around.endpoint, token: around.token, confirmLoss: { misses, overMs: over } },
+    budget: {
+      totalBytes: file.budget.total,
+      reserveBytes: file.budget.reserve,
+      bytesPerSecond: file.budget.rate,
+      window: file.budget.window,
+    },
+    watch: file.watch.map(resolveWatch),
+    license: { allow: file.license.allow },
+    scrub: { everyMs: file.scrub.every, bytesPerSecond: file.scrub.rate },
+    serve: {
+      dashboard: file.serve.dashboard === 'off' ? undefined : file.serve.dashboard,
+      mirror: file.serve.mirror === 'off' ? undefined : file.serve.mirror,
+      token: secretOf(file.serve.token),
+    },
+    notify: file.notify.map(({ to, min }) => ({ channel: to.channel, url: new Secret(to.url), min })),
+    log: file.log,
+    proxy: around.proxy,
+    colorAllowed: around.colorAllowed,
+  }
+}
+
+/** A secret for a text that is there and not empty. */
+export function secretOf(text: string | undefined): Secret | undefined {
+  return text === undefined || text === '' ? undefined : new Secret(text)
+}
+
+function resolveWatch(entry: ConfigFileValues['watch'][number]): WatchEntry {
+  const target = targetOf(entry)
+  return {
+    target,
+    name: target.kind === 'repo' ? printRepo(target.ref) : target.owner,
+    everyMs: entry.every,
+    match: entry.match,
+    keep: {
+      files: entry.keep.files,
+      formats: entry.keep.formats,
+      quants: entry.keep.quants?.map((quant) => quant.toUpperCase()),
+      include: entry.keep.include,
+      exclude: entry.keep.exclude,
+      maxRepoBytes: entry.keep.max_repo,
+    },
+  }
+}
+
+function targetOf(entry: ConfigFileValues['watch'][number]): WatchTarget {
+  if (entry.repo !== undefined) return { kind: 'repo', ref: entry.repo }
+  if (entry.org !== undefined) return { kind: 'org', owner: entry.org }
+  if (entry.user !== undefined) return { kind: 'user', owner: entry.user }
+  throw new Error('a watch entry without org, user and repo passed the schema')
+}

@@ -70,11 +70,26 @@ export function safetensorsShards(set: {
 }): NamedContent[] {
   const naming = set.naming ?? 'model-'
   const groups = evenGroups(set.tensors, set.shards)
+  const shards = groups.map((tensors, index) => ({ path: shardPath(naming, index + 1, set.shards), tensors }))
+  return safetensorsFiles({ ...set, shards, indexPath: 'model.safetensors.index.json' })
+}
+
+/** Shards whose names and tensors the caller has chosen, all in the folder of the index, and that index. */
+export function safetensorsFiles(set: {
+  readonly shards: readonly { readonly path: string; readonly tensors: readonly Tensor[] }[]
+  readonly indexPath: string
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly seed: string | number
+}): NamedContent[] {
   const files: NamedContent[] = []
   const weightMap = new Map<string, unknown>()
-  for (const [index, tensors] of groups.entries()) {
-    const path = shardPath(naming, index + 1, set.shards)
-    for (const tensor of tensors) weightMap.set(tensor.name, path)
+  let totalSize = 0
+  for (const { path, tensors } of set.shards) {
+    for (const tensor of tensors) {
+      if (weightMap.has(tensor.name)) throw new Error(`two shards hold ${tensor.name}`)
+      weightMap.set(tensor.name, path.slice(path.lastIndexOf('/') + 1))
+      totalSize += tensorBytes(tensor)
+    }
     const content = safetensors({
       tensors,
       ...(set.metadata && { metadata: set.metadata }),
@@ -82,9 +97,8 @@ export function safetensorsShards(set: {
     })
     files.push({ path, content })
   }
-  const totalSize = set.tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0)
   const index = `{"metadata":{"total_size":${totalSize}},"weight_map":${objectText(weightMap)}}\n`
-  return [...files, { path: 'model.safetensors.index.json', content: literal(index) }]
+  return [...files, { path: set.indexPath, content: literal(index) }]
 }
 
 /** Cuts the list, in order, where the running sum of bytes passes each n-th part, and leaves no group empty. */

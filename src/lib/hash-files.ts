@@ -1,0 +1,253 @@
+import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { OPEN_EXISTING } from './fs-durable.ts'
+import type { FileIdentity, HashRequest, HashResult } from './hash-files-worker.ts'
+import { HashWorker } from './hash-worker.ts'
+
+/** Both digests of a file's bytes; `gitOid` is git's blob SHA-1. Lower-case hex. */
+export interface FileDigests {
+  readonly sha256: string
+  readonly gitOid: string
+  readonly size: number
+}
+
+/** A run of bytes of a file and its CRC-32. */
+export interface Piece {
+  readonly length: number
+  readonly crc: number
+}
+
+/** Hashes a file while it grows. Nothing it has read may change afterwards. */
+export interface FileFollower {
+  /** Bytes before `to` may be read from now on. Returns at once; what fails is thrown by `digests`. */
+  advance(to: number): void
+  /** The file that is being read, to compare with the one that is being written. @throws errno errors */
+  identity(signal: AbortSignal): Promise<FileIdentity>
+  /** Reads what is missing up to the expected size. Once only. @throws errno errors */
+  digests(signal: AbortSignal): Promise<FileDigests>
+  close(): void
+}
+
+/** Small enough that asking a worker costs more than the hash. */
+const INLINE_BYTES = 256 * 1024
+/** What a worker does for one file before another has its turn, and at most after an abort. */
+const SLICE_BYTES = 16 * 1024 * 1024
+const MAX_SESSIONS = 256
+
+/**
+ * Reads files in a few worker threads (at most two) with one reused buffer each; files share a worker in turns of
+ * 16 MiB. Threads start when first needed and do not keep the process alive.
+ */
+export class HashPool implements AsyncDisposable {
+  readonly #workers: HashWorker[] = []
+  readonly #maxWorkers: number
+  #nextSession = 1
+  #isClosed = false
+
+  constructor(maxWorkers: 1 | 2 = 2) {
+    this.#maxWorkers = maxWorkers
+  }
+
+  /**
+   * Digests of a regular file as it is on disk now; links are not followed.
+   * @param onBytes told the bytes done so far
+   * @throws errno errors (ELOOP for a link, EINVAL for no regular file, EIO also when it shrank meanwhile)
+   */
+  async hashFile(path: string, signal: AbortSignal, onBytes?: (done: number) => void): Promise<FileDigests> {
+    signal.throwIfAborted()
+    const small = await hashSmallFile(path)
+    if (small !== undefined) {
+      onBytes?.(small.size)
+      return small
+    }
+    const session = this.#openSession(path, 'digest', undefined)
+    try {
+      const { size } = await session.identity(signal)
+      await session.readTo(size, signal, onBytes)
+      return await session.digests(signal)
+    } finally {
+      session.close()
+    }
+  }
+
+  /** How many pieces, from the first on, still have their CRC-32. @throws errno errors */
+  async countGoodPieces(path: string, pieces: readonly Piece[], signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted()
+    if (pieces.length === 0) return 0
+    const session = this.#openSession(path, 'crc', undefined)
+    try {
+      let end = 0
+      for (const [index, piece] of pieces.entries()) {
+        end += piece.length
+        const { position, crc } = await session.slice(end, signal)
+        if (position !== end || crc !== piece.crc) return index
+      }
+      return pieces.length
+    } finally {
+      session.close()
+    }
+  }
+
+  /** Starts to hash a file of `size` bytes that is still being written; read it only as far as `advance` says. */
+  follow(path: string, size: number): FileFollower {
+    return new Follower(this.#openSession(path, 'digest', size), size)
+  }
+
+  /** Ends the threads; what is running rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #openSession(path: string, mode: 'digest' | 'crc', size: number | undefined): HashSession {
+    if (this.#isClosed) throw new Error('the hash pool is closed')
+    const sessions = this.#workers.reduce((sum, worker) => sum + worker.sessions, 0)
+    if (sessions >= MAX_SESSIONS) throw new Error(`more than ${MAX_SESSIONS} files are hashed at once`)
+    return new HashSession(this.#leastBusyWorker(), { kind: 'open', session: this.#nextSession++, path, mode, size })
+  }
+
+  #leastBusyWorker(): HashWorker {
+    for (const worker of this.#workers.filter((each) => each.isStopped)) {
+      this.#workers.splice(this.#workers.indexOf(worker), 1)
+    }
+    const least = this.#workers.toSorted((a, b) => a.sessions - b.sessions)[0]
+    if (least !== undefined && (least.sessions === 0 || this.#workers.length >= this.#maxWorkers)) return least
+    const worker = new HashWorker()
+    this.#workers.push(worker)
+    return worker
+  }
+}
+
+async function hashSmallFile(path: string): Promise<FileDigests | undefined> {
+  await using handle = await open(path, OPEN_EXISTING)
+  const facts = await handle.stat()
+  if (!facts.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL', errno: -22 })
+  return facts.size > INLINE_BYTES ? undefined : hashBytes(await handle.readFile())
+}
+
+/** Both digests of bytes in memory. */
+export function hashBytes(bytes: Uint8Array): FileDigests {
+  return {
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    gitOid: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
+    size: bytes.length,
+  }
+}
+
+/** One open file in a worker. Calls follow each other; an aborted call leaves the session fit only to be closed. */
+class HashSession {
+  readonly #worker: HashWorker
+  readonly #session: number
+  readonly #opened: Promise<FileIdentity>
+  #position = 0
+
+  constructor(worker: HashWorker, request: Extract<HashRequest, { kind: 'open' }>) {
+    this.#worker = worker
+    this.#session = request.session
+    this.#opened = worker.ask(request).then((result) => expectKind(result, 'opened').identity)
+    // Whoever asks for anything gets this error; nobody may ask.
+    this.#opened.catch(() => undefined)
+  }
+
+  identity(signal: AbortSignal): Promise<FileIdentity> {
+    return untilAborted(this.#opened, signal)
+  }
+
+  async slice(to: number, signal: AbortSignal): Promise<{ position: number; crc: number }> {
+    await this.identity(signal)
+    const result = await untilAborted(this.#worker.ask({ kind: 'slice', session: this.#session, to }), signal)
+    const sliced = expectKind(result, 'sliced')
+    this.#position = sliced.position
+    return sliced
+  }
+
+  async readTo(to: number, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void> {
+    while (this.#position < to) {
+      const end = Math.min(to, this.#position + SLICE_BYTES)
+      const { position } = await this.slice(end, signal)
+      if (position !== end) throw Object.assign(new Error('the file ends too early'), { code: 'EIO', errno: -5 })
+      onBytes?.(position)
+    }
+  }
+
+  async digests(signal: AbortSignal): Promise<FileDigests> {
+    await this.identity(signal)
+    const result = await untilAborted(this.#worker.ask({ kind: 'digest', session: this.#session }), signal)
+    const { sha256, gitOid, size } = expectKind(result, 'digests')
+    return { sha256, gitOid, size }
+  }
+
+  close(): void {
+    this.#worker.end(this.#session)
+  }
+}
+
+class Follower implements FileFollower {
+  readonly #session: HashSession
+  readonly #size: number
+  readonly #closed = new AbortController()
+  #target = 0
+  #failure: Error | undefined
+  #reading: Promise<void> | undefined
+
+  constructor(session: HashSession, size: number) {
+    this.#session = session
+    this.#size = size
+  }
+
+  advance(to: number): void {
+    this.#target = Math.max(this.#target, Math.min(to, this.#size))
+    this.#reading ??= this.#read()
+  }
+
+  identity(signal: AbortSignal): Promise<FileIdentity> {
+    return this.#session.identity(signal)
+  }
+
+  async digests(signal: AbortSignal): Promise<FileDigests> {
+    this.advance(this.#size)
+    while (this.#reading !== undefined) await untilAborted(this.#reading, signal)
+    if (this.#failure !== undefined) throw this.#failure
+    return this.#session.digests(signal)
+  }
+
+  close(): void {
+    this.#closed.abort()
+    this.#session.close()
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for (let done = -1; done < this.#target;) {
+        done = this.#target
+        await this.#session.readTo(done, this.#closed.signal)
+      }
+    } catch (error) {
+      this.#failure = error as Error
+    } finally {
+      this.#reading = undefined
+    }
+  }
+}
+
+function expectKind<K extends HashResult['kind']>(result: HashResult, kind: K): Extract<HashResult, { kind: K }> {
+  if (result.kind !== kind) throw new Error(`the hash worker answered ${result.kind} instead of ${kind}`)
+  return result as Extract<HashResult, { kind: K }>
+}
+
+/** The promise's outcome, or the signal's reason when that comes first. Leaves no listener behind. */
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

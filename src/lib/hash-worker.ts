@@ -1,0 +1,80 @@
+// oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
+import { Worker } from 'node:worker_threads'
+import type { HashReply, HashRequest, HashResult } from './hash-files-worker.ts'
+
+// Node strips types only outside node_modules, so the built package has the worker as .js beside this file.
+const WORKER_FILE = import.meta.url.endsWith('.ts') ? './hash-files-worker.ts' : './hash-files-worker.js'
+
+interface Waiting {
+  resolve(result: HashResult): void
+  reject(error: Error): void
+}
+
+/**
+ * One worker thread and the requests it has not answered yet: at most one a session. It keeps the process alive only
+ * while it owes an answer.
+ */
+export class HashWorker {
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #sessions = new Set<number>()
+  #stopped: Error | undefined
+
+  constructor() {
+    // The flags of the main program (--test, --input-type, …) mean nothing to a worker, and some stop it.
+    this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), { name: 'weightvault-hash', execArgv: [] })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: HashReply) => this.#settle(reply))
+    this.#worker.on('error', (error: Error) => this.#stop(error))
+    this.#worker.on('exit', () => this.#stop(undefined))
+  }
+
+  /** Sessions open here: the measure of its load. */
+  get sessions(): number {
+    return this.#sessions.size
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped !== undefined
+  }
+
+  /** @throws errno errors of the file, rebuilt on this side; Error when the thread is gone */
+  ask(request: Exclude<HashRequest, { kind: 'close' }>): Promise<HashResult> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
+    this.#sessions.add(request.session)
+    if (this.#waiting.size === 0) this.#worker.ref()
+    const { promise, resolve, reject } = Promise.withResolvers<HashResult>()
+    this.#waiting.set(request.session, { resolve, reject })
+    this.#worker.postMessage(request)
+    return promise
+  }
+
+  /** Ends a session after the request it may still be working on. */
+  end(session: number): void {
+    if (!this.#sessions.delete(session) || this.#stopped !== undefined) return
+    this.#worker.postMessage({ kind: 'close', session } satisfies HashRequest)
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate()
+    this.#stop(undefined)
+  }
+
+  #settle(reply: HashReply): void {
+    const waiting = this.#waiting.get(reply.session)
+    this.#waiting.delete(reply.session)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    if (reply.result.kind !== 'failed') {
+      waiting?.resolve(reply.result)
+      return
+    }
+    const { message, ...facts } = reply.result
+    waiting?.reject(Object.assign(new Error(message), facts))
+  }
+
+  #stop(cause: Error | undefined): void {
+    this.#stopped ??= new Error('the hash worker stopped', { cause })
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#stopped)
+    this.#waiting.clear()
+  }
+}

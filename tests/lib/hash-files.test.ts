@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { appendFileSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { crc32 } from 'node:zlib'
+import { HashPool } from '../../src/lib/hash-files.ts'
+
+const MIB = 1024 * 1024
+const folder = mkdtempSync(join(tmpdir(), 'wv-hash-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+function makeFile(name: string, bytes: Uint8Array): string {
+  const path = join(folder, name)
+  writeFileSync(path, bytes)
+  return path
+}
+
+function expected(bytes: Uint8Array): { sha256: string; gitOid: string; size: number } {
+  return {
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    gitOid: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
+    size: bytes.length,
+  }
+}
+
+test('hashFile refuses a link, a folder and a pipe, and names a missing file, without waiting', async (t) => {
+  await using pool = new HashPool()
+  const link = join(folder, 'link')
+  symlinkSync(makeFile('target', randomBytes(10)), link)
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+
+  await assert.rejects(pool.hashFile(link, t.signal), { code: 'ELOOP' })
+  await assert.rejects(pool.hashFile(folder, t.signal), { code: 'EINVAL' })
+  await assert.rejects(pool.hashFile(pipe, t.signal), { code: 'EINVAL' })
+  await assert.rejects(pool.hashFile(join(folder, 'missing'), t.signal), { code: 'ENOENT' })
+})
+
+test('hashFile rejects as soon as the signal aborts and the pool works on', async (t) => {
+  await using pool = new HashPool(1)
+  const bytes = randomBytes(40 * MIB)
+  const path = makeFile('abort', bytes)
+  const controller = new AbortController()
+  const seen: number[] = []
+
+  const run = pool.hashFile(path, controller.signal, (done) => {
+    seen.push(done)
+    controller.abort()
+  })
+
+  await assert.rejects(run, { name: 'AbortError' })
+  assert.deepEqual(seen, [16 * MIB])
+  assert.deepEqual(await pool.hashFile(path, t.signal), expected(bytes))
+})
+
+test('close rejects what is running', async (t) => {
+  const pool = new HashPool(1)
+  const path = makeFile('closing', randomBytes(20 * MIB))
+
+  const run = pool.hashFile(path, t.signal, () => void pool.close())
+
+  await assert.rejects(run, /hash worker stopped/)
+  await assert.rejects(pool.hashFile(path, t.signal), /closed/)
+})
+
+test('hashFile returns SHA-256, git blob id and size of files of every kind of size', async (t) => {
+  await using pool = new HashPool()
+  for (const size of [0, 1, 256 * 1024, 256 * 1024 + 1, MIB, MIB + 1, 16 * MIB + 7]) {
+    const bytes = randomBytes(size)
+    const path = makeFile(`size-${size}`, bytes)
+
+    assert.deepEqual(await pool.hashFile(path, t.signal), expected(bytes), `size ${size}`)
+  }
+})
+
+test('hashFile hashes many files at once, each right', async (t) => {
+  await using pool = new HashPool()
+  const files = Array.from({ length: 12 }, (_, index) => randomBytes(300_000 + index))
+
+  const digests = await Promise.all(
+    files.map((bytes, index) => pool.hashFile(makeFile(`many-${index}`, bytes), t.signal)),
+  )
+
+  assert.deepEqual(digests, files.map(expected))
+})
+
+test('countGoodPieces stops at the first piece that is not what it was', async (t) => {
+  await using pool = new HashPool()
+  const bytes = randomBytes(5 * 1000)
+  const pieces = Array.from({ length: 5 }, (_, index) => ({
+    length: 1000,
+    crc: crc32(bytes.subarray(index * 1000, index * 1000 + 1000)),
+  }))
+  const path = makeFile('pieces', bytes)
+
+  assert.equal(await pool.countGoodPieces(path, pieces, t.signal), 5)
+  truncateSync(path, 4999)
+  assert.equal(await pool.countGoodPieces(path, pieces, t.signal), 4)
+  bytes[2500]! ^= 1
+  writeFileSync(path, bytes)
+  assert.equal(await pool.countGoodPieces(path, pieces, t.signal), 2)
+})
+
+test('follow hashes a growing file, and only as far as it was told', async (t) => {
+  await using pool = new HashPool()
+  const bytes = randomBytes(3 * MIB)
+  const path = makeFile('growing', bytes.subarray(0, MIB))
+  const follower = pool.follow(path, bytes.length)
+
+  follower.advance(MIB)
+  appendFileSync(path, bytes.subarray(MIB, 2 * MIB))
+  follower.advance(2 * MIB)
+  appendFileSync(path, bytes.subarray(2 * MIB))
+
+  assert.deepEqual(await follower.digests(t.signal), expected(bytes))
+  follower.close()
+})
+
+test('follow fails where the file is shorter than promised', async (t) => {
+  await using pool = new HashPool()
+  const follower = pool.follow(makeFile('short', randomBytes(10)), 20)
+
+  await assert.rejects(follower.digests(t.signal), { code: 'EIO' })
+  follower.close()
+})
+
+test('a pool that was not closed does not keep the process alive', () => {
+  const path = makeFile('alive', randomBytes(400_000))
+  const script = `
+    import { HashPool } from ${JSON.stringify(new URL('../../src/lib/hash-files.ts', import.meta.url).href)}
+    const digests = await new HashPool().hashFile(${JSON.stringify(path)}, new AbortController().signal)
+    process.stdout.write(String(digests.size))`
+
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000, encoding: 'utf8' })
+
+  assert.equal(run.stdout, '400000', run.stderr)
+  assert.equal(run.status, 0)
+})

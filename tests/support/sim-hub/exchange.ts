@@ -124,7 +124,11 @@ async function send(exchange: Exchange, response: ServerResponse, reply: Reply, 
   response.sendDate = false
   response.statusCode = reply.status
   const hasBody = reply.status !== 304 && reply.status !== 204
-  if (hasBody && reply.isGzipped !== true && headers['Content-Length'] === undefined) {
+  if (fault.framing === 'close') {
+    response.useChunkedEncodingByDefault = false
+    response.shouldKeepAlive = false
+  }
+  if (hasBody && reply.isGzipped !== true && fault.framing === undefined && headers['Content-Length'] === undefined) {
     headers['Content-Length'] = String(source.end - source.start + source.extra)
   }
   for (const [name, value] of Object.entries(headers)) if (value !== '') response.setHeader(name, value)

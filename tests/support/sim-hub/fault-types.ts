@@ -7,6 +7,8 @@ export interface FaultMatch {
   method?: string | undefined
   /** Tested against the request target as sent, with its query. */
   path?: RegExp | undefined
+  /** A request header that must look so. */
+  header?: { name: string; value: RegExp } | undefined
   /** Starts at the n-th matching request, counted from 1. */
   nth?: number | undefined
   /** How many matching requests it meets from there; default: all. */
@@ -49,12 +51,16 @@ export interface ChangedTransfer {
   slowDrip?: { bytes: number; everyMs: number } | undefined
   /** 200 with the whole file, whatever Range asked. */
   ignoreRange?: boolean | undefined
+  /** Another part of the file, so many bytes later, with the Content-Range of what is really sent. */
+  shiftRange?: number | undefined
   /** Content-Range is replaced; an empty string removes it. */
   wrongContentRange?: string | undefined
   /** ETag is replaced, as written. */
   changeEtag?: string | undefined
   /** gzip, chunked, no Content-Length, also when the client did not accept it. */
   gzipped?: boolean | undefined
+  /** `chunked`: no Content-Length; `close`: neither length nor chunks, the end of the connection ends the body. */
+  framing?: 'chunked' | 'close' | undefined
   /** The CDN treats the link of this request as expired. */
   expireLink?: boolean | undefined
   /** Merged over the headers of the answer; an empty string removes one. */

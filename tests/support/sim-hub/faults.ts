@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import type { Fault, Faults } from './fault-types.ts'
+import { copyJson } from './json-text.ts'
 import { errorReply, redirectReply, textReply, type Reply } from './reply.ts'
 import type { SeenRequest } from './types.ts'
 
@@ -82,7 +83,7 @@ export function changeReply(reply: Reply, fault: Fault, request: SeenRequest): R
   if (fault.changeEtag !== undefined) headers['ETag' in headers ? 'ETag' : 'X-Linked-Etag'] = fault.changeEtag
   if (fault.wrongContentRange !== undefined) headers['Content-Range'] = fault.wrongContentRange
   if (body.kind === 'json' && fault.mutateJson !== undefined) {
-    body = { kind: 'json', value: fault.mutateJson(structuredClone(body.value), request) }
+    body = { kind: 'json', value: fault.mutateJson(copyJson(body.value), request) }
   }
   if (fault.gzipped !== true || body.kind === 'none' || body.kind === 'json') return { ...reply, headers, body }
   const plain = body.kind === 'bytes' ? body.bytes : body.content.read(body.start, body.end - body.start)

@@ -1,5 +1,5 @@
 import type { Content } from '../content/content.ts'
-import { parseRange } from './byte-range.ts'
+import { parseRange, type ByteRange } from './byte-range.ts'
 import type { Reply } from './reply.ts'
 import type { HubRequest } from './request.ts'
 
@@ -11,7 +11,8 @@ export function fileReply(request: HubRequest, content: Content, etag: string, h
   const common = { 'Accept-Ranges': 'bytes', ETag: etag, ...headers }
   const ifRange = request.headers['if-range']
   const isRanged = request.fault.ignoreRange !== true && (ifRange === undefined || ifRange === etag)
-  const range = parseRange(isRanged ? request.headers['range'] : undefined, content.size)
+  const asked = parseRange(isRanged ? request.headers['range'] : undefined, content.size)
+  const range = shifted(asked, request.fault.shiftRange ?? 0, content.size)
   if (range === 'unsatisfiable') {
     return { status: 416, headers: { ...common, 'Content-Range': `bytes */${content.size}` }, body: { kind: 'none' } }
   }
@@ -24,4 +25,10 @@ export function fileReply(request: HubRequest, content: Content, etag: string, h
     headers: { ...common, 'Content-Range': contentRange },
     body: { kind: 'content', content, ...range },
   }
+}
+
+function shifted(range: ByteRange, by: number, size: number): ByteRange {
+  if (typeof range === 'string' || by === 0) return range
+  const start = Math.min(Math.max(0, range.start + by), size - 1)
+  return { start, end: Math.min(Math.max(start + 1, range.end + by), size) }
 }

@@ -12,6 +12,13 @@ export function hostileJson(value: unknown, random: () => number): string {
   })
 }
 
+/** A private deep copy that keeps bigints and raw numbers. */
+export function copyJson(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || isRawJson(value)) return value
+  if (Array.isArray(value)) return value.map(copyJson)
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyJson(item)]))
+}
+
 interface RawJsonSupport {
   rawJSON(text: string): unknown
   isRawJSON(value: unknown): boolean

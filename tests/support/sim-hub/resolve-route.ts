@@ -1,6 +1,6 @@
 /** `/{id}/resolve/{rev}/{path}`, `/{id}/raw/…`, and the second hop `/api/resolve-cache/…`. */
 import { gzipSync } from 'node:zlib'
-import { signCdnLink } from './cdn.ts'
+import { cdnLink } from './cdn.ts'
 import { entryNotFound, revisionNotFound } from './errors.ts'
 import { fileReply } from './file-reply.ts'
 import { jsonReply, redirectReply, textReply, type Reply } from './reply.ts'
@@ -27,6 +27,7 @@ export async function resolveRoute(
     const location = `${cached}?${encodeURIComponent(request.rawPath)}=&etag=${encodeURIComponent(`"${gitOid}"`)}`
     return redirectReply(307, location, { ...common, 'X-Linked-Etag': `"${gitOid}"` })
   }
+  context.state.xetFiles.set(lfs.xetHash, file)
   const headers = {
     ...common,
     'X-Linked-Size': String(file.content.size),
@@ -40,7 +41,7 @@ export async function resolveRoute(
     reply.headers['Content-Type'] = XET_FILE_INFO
     return reply
   }
-  const location = signCdnLink(context, repo, file, lfs.xetHash)
+  const location = cdnLink(context, repo, file, lfs.xetHash)
   const isOllama = request.headers['user-agent']?.toLowerCase().startsWith('ollama/') === true
   return redirectReply(isOllama ? 307 : 302, location, headers)
 }

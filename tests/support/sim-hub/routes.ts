@@ -9,11 +9,13 @@ import { pageRoute, rawRoute, resolveCacheRoute, resolveRoute } from './resolve-
 import { siteRoute } from './site-routes.ts'
 import { pathsInfoRoute, treeRoute, treeSizeRoute } from './tree-route.ts'
 import { commitsRoute, compareRoute, discussionsRoute, refsRoute } from './history-routes.ts'
+import { xetTokenRoute } from './xet.ts'
 import type { RepoType } from './types.ts'
 import { lookUp } from './world-state.ts'
 
 const TYPES: Record<string, RepoType | undefined> = { models: 'model', datasets: 'dataset', spaces: 'space' }
 const MOST_REVISION_PARTS = 6
+const REVISION_VERBS = new Set(['revision', 'tree', 'treesize', 'commits', 'paths-info'])
 
 /** The answer of the Hub origin. */
 export async function hubRoute(context: HubContext, request: HubRequest): Promise<Reply> {
@@ -34,7 +36,9 @@ async function repoRoute(context: HubContext, request: HubRequest, found: Found)
   if (verb === 'refs') return refsRoute(request, repo)
   if (verb === 'auth-check') return refusalFor(repo, request.caller, 'file') ?? textReply(200, 'OK')
   if (verb === 'discussions') return discussionsRoute(repo, request, rest[1])
+  if (verb === 'xet-read-token') return refusalFor(repo, request.caller, 'file') ?? xetTokenRoute(context)
   if (verb === 'compare') return compareRoute(repo, rest.slice(1).join('/'))
+  if (!REVISION_VERBS.has(verb)) return noSuchPage()
   const at = revisionAt(repo, rest.slice(1))
   if ('reply' in at) return at.reply
   const place = { repo, commit: at.commit, path: at.path }
@@ -64,7 +68,7 @@ async function fileRoute(context: HubContext, request: HubRequest): Promise<Repl
   const { repo, rest } = found
   const [verb] = rest
   if (verb === undefined || verb === 'blob' || verb === 'tree') return pageRoute(repo.id)
-  if (verb !== 'resolve' && verb !== 'raw') return errorReply(404, 'Not found')
+  if (verb !== 'resolve' && verb !== 'raw') return noSuchPage()
   const at = revisionAt(repo, rest.slice(1))
   if ('reply' in at) return at.reply
   if (verb === 'raw') return rawRoute(request, at.commit, at.path)
@@ -73,7 +77,7 @@ async function fileRoute(context: HubContext, request: HubRequest): Promise<Repl
 
 async function cacheRoute(context: HubContext, request: HubRequest): Promise<Reply> {
   const type = TYPES[request.segments[2] ?? '']
-  if (type === undefined) return errorReply(404, 'Not found')
+  if (type === undefined) return noSuchPage()
   const found = openRepo(context, request, { type, from: 3, what: 'file' })
   if ('reply' in found) return found.reply
   const [revision = '', ...parts] = found.rest
@@ -119,6 +123,10 @@ function revisionAt(repo: RepoState, parts: readonly string[]): { commit: Commit
     if (commit !== undefined) return { commit, path }
   }
   return { reply: revisionNotFound(decodeOnce(parts[0] ?? '') ?? '') }
+}
+
+function noSuchPage(): Reply {
+  return errorReply(404, 'Sorry, we can’t find the page you are looking for.')
 }
 
 function badEncoding(): Reply {

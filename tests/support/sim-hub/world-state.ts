@@ -21,8 +21,10 @@ export interface WorldState {
   readonly collections: Collection[]
   readonly ownerKinds: Map<string, 'org' | 'user'>
   readonly numModels: Map<string, number>
-  /** What the CDN can serve: `_id/xetHash` → file; filled when a link is first signed. */
+  /** What the CDN can serve, by path; filled when a link is first signed. */
   readonly cdnFiles: Map<string, { file: StoredFile; repo: RepoState }>
+  /** By Xet hash; filled when resolve first names it. */
+  readonly xetFiles: Map<string, StoredFile>
 }
 
 /** Key of a repo name; names are compared without case, as the Hub does. */

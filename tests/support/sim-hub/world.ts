@@ -18,6 +18,7 @@ export function createWorld(seed: number): { world: World; state: WorldState } {
     ownerKinds: new Map(),
     numModels: new Map(),
     cdnFiles: new Map(),
+    xetFiles: new Map(),
   }
   let created = 0
   const add = (id: string, spec: RepoSpec) => {

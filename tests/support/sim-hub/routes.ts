@@ -38,25 +38,24 @@ async function repoRoute(context: HubContext, request: HubRequest, found: Found)
   if (verb === 'discussions') return discussionsRoute(repo, request, rest[1])
   if (verb === 'xet-read-token') return refusalFor(repo, request.caller, 'file') ?? xetTokenRoute(context)
   if (verb === 'compare') return compareRoute(repo, rest.slice(1).join('/'))
-  if (!REVISION_VERBS.has(verb)) return noSuchPage()
+  return REVISION_VERBS.has(verb) ? revisionRoute(context, request, found) : noSuchPage()
+}
+
+async function revisionRoute(context: HubContext, request: HubRequest, { repo, rest }: Found): Promise<Reply> {
   const at = revisionAt(repo, rest.slice(1))
   if ('reply' in at) return at.reply
-  const place = { repo, commit: at.commit, path: at.path }
-  switch (verb) {
+  const { commit, path } = at
+  switch (rest[0]) {
     case 'revision':
-      return infoRoute(request, repo, at.commit)
+      return infoRoute(request, repo, commit)
     case 'tree':
-      return treeRoute(context, request, place)
+      return treeRoute(context, request, { repo, commit, path })
     case 'treesize':
-      return treeSizeRoute(at.commit, at.path)
+      return treeSizeRoute(commit, path)
     case 'commits':
-      return commitsRoute(context, request, repo, at.commit)
-    case 'paths-info':
-      return request.method === 'POST'
-        ? pathsInfoRoute(request, repo, at.commit)
-        : errorReply(405, 'Method not allowed')
+      return commitsRoute(context, request, repo, commit)
     default:
-      return errorReply(404, 'Sorry, we can’t find the page you are looking for.')
+      return request.method === 'POST' ? pathsInfoRoute(request, repo, commit) : noSuchPage()
   }
 }
 

@@ -212,6 +212,7 @@ export interface KnownRepo {
 
 /** The result of one complete poll, written in one transaction. */
 export interface PollRecord {
+  /** Every repository under `changed` and `unchanged` belongs to this watch from now on. */
   readonly watch: string
   readonly at: string
   /** Repositories that are new or whose facts moved. Facts replace what is known. */
@@ -516,6 +517,7 @@ export interface Catalog extends AsyncDisposable {
   }): Promise<{ rows: PlanRow[]; next: string | undefined }>
   planTotals(): Promise<PlanTotals>
   queue(page: { limit: number }): Promise<QueueRow[]>
+  /** In order of seq. With `since`: the first `limit` after it; without: the newest `limit`. */
   events(filter: EventFilter): Promise<LoggedEvent[]>
   totals(): Promise<CatalogTotals>
   /** Writes the log back into the database file; called when idle and at the end. */

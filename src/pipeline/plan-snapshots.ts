@@ -1,7 +1,7 @@
 import PQueue from 'p-queue'
 import { nameEvents, updateEvents } from '../domain/diff-listings.ts'
 import type { KeepPolicy } from '../domain/decision.ts'
-import { errorCodeOf } from '../domain/errors.ts'
+import { errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import type { Listing } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
@@ -28,7 +28,7 @@ const PARALLEL_TREES = 4
 /** A commit whose listing could not be read. */
 export interface PlanFailure {
   readonly repo: RepoRef
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: string
 }
 
@@ -170,21 +170,25 @@ export async function exportEvents(deps: PipelineDeps, signal: AbortSignal): Pro
   }
 }
 
-/** Raises an event for a head that cannot be listed for good. */
+/**
+ * Raises `watch-failed` for heads whose listing cannot be read, once for each repository and code: every later poll
+ * tries again in silence until the reason changes. An outage has its own event.
+ */
 export async function raisePlanFailures(deps: PipelineDeps, failures: readonly PlanFailure[]): Promise<void> {
-  const lasting = failures.filter(
-    (failure) => failure.code !== 'HUB_UNREACHABLE' && failure.code !== 'HUB_RATE_LIMITED',
-  )
-  await raise(
-    deps,
-    lasting.map((failure) => ({
-      type: 'watch-failed',
-      severity: 'warning',
-      repo: failure.repo,
-      at: nowIso(deps),
-      before: null,
-      after: failure.code,
-      detail: { message: failure.message },
-    })),
-  )
+  for (const failure of failures) {
+    if (failure.code === 'HUB_UNREACHABLE' || failure.code === 'HUB_RATE_LIMITED') continue
+    const [last] = await deps.catalog.events({ repo: failure.repo.name, type: 'watch-failed', limit: 1 })
+    if (last?.after === failure.code) continue
+    await raise(deps, [
+      {
+        type: 'watch-failed',
+        severity: 'warning',
+        repo: failure.repo,
+        at: nowIso(deps),
+        before: null,
+        after: failure.code,
+        detail: { message: failure.message },
+      },
+    ])
+  }
 }

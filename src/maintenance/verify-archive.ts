@@ -1,0 +1,159 @@
+import type { CommitId, Sha256 } from '../domain/digest.ts'
+import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
+import type { ChangeEvent } from '../domain/events.ts'
+import { displayName } from '../domain/file-name.ts'
+import type { ManifestFile } from '../domain/manifest.ts'
+import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { hearWitness } from '../domain/witness.ts'
+import type { OpenedArchive, Progress, SnapshotRow, VerifyResult } from '../ports.ts'
+
+/** What to verify: everything sealed, one repository, or one of its commits. */
+export interface VerifyTarget {
+  readonly ref?: RepoRef
+  readonly commit?: CommitId
+}
+
+const REPOS_PER_PAGE = 200
+const RECORD_EVERY = 500
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] }
+
+/**
+ * Re-hashes every blob that the sealed manifests of the target name, once each, offline, and compares with the witnesses.
+ * Nothing is moved or repaired. With a writable archive the result is recorded: when each blob was last proven, and a
+ * `fixity-failed` event for each that is not what it was.
+ */
+export async function verifyArchive(
+  archive: OpenedArchive,
+  target: VerifyTarget,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<VerifyResult> {
+  const result: Mutable<VerifyResult> = {
+    checkedFiles: 0,
+    checkedBytes: 0,
+    ok: true,
+    corrupt: [],
+    missing: [],
+    contradicted: [],
+  }
+  const checked = new Map<Sha256, 'ok' | 'corrupt' | 'missing'>()
+  const proven: Sha256[] = []
+  for await (const snapshot of sealedSnapshots(archive, target)) {
+    const manifest = await archive.records.readManifest(snapshot.ref.name, snapshot.commit)
+    if (manifest === undefined) throw manifestMissing(snapshot)
+    for (const file of manifest.files) {
+      signal.throwIfAborted()
+      if (!file.held || file.sha256 === null) continue
+      const isNew = !checked.has(file.sha256)
+      const state = checked.get(file.sha256) ?? (await checkBlob(archive, file.sha256, file.size, signal))
+      checked.set(file.sha256, state)
+      if (isNew) {
+        result.checkedBytes += file.size
+        progress.verified(`${printRepo(snapshot.ref)} ${displayName(file.path)}`, file.size)
+        if (state === 'ok') proven.push(file.sha256)
+      }
+      note(result, archive, snapshot, file, state)
+      if (proven.length >= RECORD_EVERY) await record(archive, proven.splice(0))
+    }
+  }
+  await record(archive, proven)
+  result.ok = result.corrupt.length === 0 && result.missing.length === 0
+  await raiseFailures(archive, result, progress)
+  return result
+}
+
+async function* sealedSnapshots(archive: OpenedArchive, target: VerifyTarget): AsyncGenerator<SnapshotRow> {
+  if (target.ref !== undefined) {
+    const row = await archive.catalog.repoRow(target.ref)
+    if (row === undefined) {
+      throw new ArchiveError('REPO_UNKNOWN', `${printRepo(target.ref)} is not in the archive`, {
+        hint: '`weightvault list` shows what is',
+      })
+    }
+    yield* row.snapshots.filter((one) => one.state === 'sealed' && (target.commit ?? one.commit) === one.commit)
+    return
+  }
+  let after: SnapshotRow['ref']['name'] | undefined
+  for (;;) {
+    const page = await archive.catalog.listRepos({}, { after, limit: REPOS_PER_PAGE, withSnapshots: true })
+    for (const row of page) yield* row.snapshots.filter((one) => one.manifestRevision > 0)
+    if (page.length < REPOS_PER_PAGE) return
+    after = page.at(-1)?.ref.name
+  }
+}
+
+async function checkBlob(
+  archive: OpenedArchive,
+  sha256: Sha256,
+  size: number,
+  signal: AbortSignal,
+): Promise<'ok' | 'corrupt' | 'missing'> {
+  try {
+    const digests = await archive.blobs.digest(sha256, signal)
+    return digests.sha256 === sha256 && digests.size === size ? 'ok' : 'corrupt'
+  } catch (error) {
+    signal.throwIfAborted()
+    const code = errorCodeOf(error)
+    if (code === 'FILE_UNKNOWN') return 'missing'
+    if (code === 'FIXITY_FAILED' || code === 'DISK_FAILED') return 'corrupt'
+    throw error
+  }
+}
+
+function note(
+  result: Mutable<VerifyResult>,
+  archive: OpenedArchive,
+  snapshot: SnapshotRow,
+  file: ManifestFile,
+  state: 'ok' | 'corrupt' | 'missing',
+): void {
+  if (file.sha256 === null) return
+  result.checkedFiles += 1
+  const entry = { repo: printRepo(snapshot.ref), path: file.path, sha256: file.sha256 }
+  if (state === 'corrupt') result.corrupt.push(entry)
+  if (state === 'missing') result.missing.push(entry)
+  const rows = archive.witness.lookUp(snapshot.ref, snapshot.commit, file.path)
+  const [first] = rows
+  if (first !== undefined && hearWitness(rows, file.sha256) === 'contradicts') {
+    result.contradicted.push({ ...entry, witness: first.sha256, source: first.source })
+  }
+}
+
+async function record(archive: OpenedArchive, proven: readonly Sha256[]): Promise<void> {
+  if (!archive.writable || proven.length === 0) return
+  await archive.catalog.recordVerified(proven, new Date(archive.clock.now()).toISOString())
+}
+
+async function raiseFailures(archive: OpenedArchive, result: Mutable<VerifyResult>, progress: Progress): Promise<void> {
+  if (!archive.writable) return
+  const at = new Date(archive.clock.now()).toISOString()
+  const events = new Map<string, ChangeEvent>()
+  for (const [kind, entries] of [
+    ['corrupt', result.corrupt],
+    ['missing', result.missing],
+  ] as const) {
+    for (const entry of entries) {
+      events.set(entry.sha256, {
+        type: 'fixity-failed',
+        severity: 'critical',
+        repo: undefined,
+        at,
+        before: entry.sha256,
+        after: kind,
+        detail: { repo: entry.repo, path: entry.path, sha256: entry.sha256, found: kind },
+      })
+    }
+  }
+  if (events.size > 0) progress.events(await archive.catalog.appendEvents([...events.values()]))
+}
+
+function manifestMissing(snapshot: SnapshotRow): ArchiveError {
+  return new ArchiveError(
+    'RECORD_INVALID',
+    `the manifest of ${printRepo(snapshot.ref)}@${snapshot.commit} is not on disk`,
+    {
+      hint: 'restore the file under manifests/ from a backup; the blobs are not touched',
+    },
+  )
+}

@@ -1,0 +1,139 @@
+import type { Sha256 } from '../domain/digest.ts'
+import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
+import { displayName } from '../domain/file-name.ts'
+import { printRepo } from '../domain/repo.ts'
+import type { Digests, HubFile, Job, PartialFile, ResolvedFile } from '../ports.ts'
+import type { TokenBucket } from '../lib/token-bucket.ts'
+import type { PipelineDeps } from './deps.ts'
+
+/** Bytes asked for in one request: bounds what one broken answer costs, far below every client's and proxy's limits. */
+const REQUEST_BYTES = 64 * 1024 * 1024
+
+/** Failures in a row without a byte of progress before a source is given up for now. */
+const MAX_FRUITLESS_TRIES = 5
+
+/**
+ * Brings the bytes of one job into its partial file, resuming what is there, and returns their digests as read back
+ * from disk after fsync. Sources are tried in order; a source that lists other bytes than promised is passed over.
+ * @throws ArchiveError the last source's failure, TRANSFER_*, DISK_*, REPO_*, FILE_UNAVAILABLE, HUB_*
+ */
+export async function downloadBlob(
+  deps: PipelineDeps,
+  job: Job,
+  bucket: TokenBucket | undefined,
+  signal: AbortSignal,
+): Promise<Digests> {
+  const held = await digestOfHeld(deps, job, signal)
+  if (held !== undefined) return held
+  let failure: unknown
+  for (const source of job.sources) {
+    await using partial = await deps.blobs.openPartial(job.key, job.size, signal)
+    deps.progress.started(source, job.size, partial.position)
+    try {
+      await fillPartial({ deps, job, source, partial, bucket }, signal)
+      return await partial.finish(signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      // A disk that fails would fail for every other source too.
+      if (ERROR_CODES[errorCodeOf(error)].exitCode === 9) throw error
+      failure = error
+      deps.log.debug(
+        {
+          component: 'download',
+          repo: printRepo(source.ref),
+          path: displayName(source.path),
+          code: errorCodeOf(error),
+          err: error,
+        },
+        'source failed',
+      )
+    }
+  }
+  throw failure ?? new ArchiveError('FILE_UNAVAILABLE', `no repository lists the bytes ${job.key} any more`)
+}
+
+/** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
+async function digestOfHeld(deps: PipelineDeps, job: Job, signal: AbortSignal): Promise<Digests | undefined> {
+  if (!job.key.startsWith('sha256-')) return undefined
+  const sha256 = job.key.slice('sha256-'.length) as Sha256
+  if ((await deps.blobs.sizeOf(sha256)) !== job.size) return undefined
+  const digests = await deps.blobs.digest(sha256, signal)
+  return digests.sha256 === sha256 ? digests : undefined
+}
+
+interface Transfer {
+  readonly deps: PipelineDeps
+  readonly job: Job
+  readonly source: HubFile
+  readonly partial: PartialFile
+  readonly bucket: TokenBucket | undefined
+}
+
+/** Appends ranges until the partial is whole. Progress forgives earlier failures; a signed link is renewed when it expires. */
+async function fillPartial(transfer: Transfer, signal: AbortSignal): Promise<void> {
+  const { deps, job, source, partial } = transfer
+  let resolved: ResolvedFile | undefined
+  let fruitless = 0
+  while (partial.position < job.size) {
+    const before = partial.position
+    try {
+      resolved ??= await resolveChecked(deps, job, source, signal)
+      await appendRange(transfer, resolved, signal)
+      fruitless = 0
+    } catch (error) {
+      signal.throwIfAborted()
+      const code = errorCodeOf(error)
+      if (ERROR_CODES[code].retry !== 'now') throw error
+      fruitless = partial.position > before ? 0 : fruitless + 1
+      if (fruitless >= MAX_FRUITLESS_TRIES) throw error
+      if (code === 'LINK_EXPIRED') resolved = undefined
+      if (fruitless > 0) await deps.clock.sleep(200 * 2 ** fruitless, signal)
+    }
+  }
+}
+
+async function resolveChecked(
+  deps: PipelineDeps,
+  job: Job,
+  source: HubFile,
+  signal: AbortSignal,
+): Promise<ResolvedFile> {
+  const resolved = await deps.hub.resolveFile(source, signal)
+  const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
+  if (resolved.size !== undefined && resolved.size !== job.size) {
+    throw new ArchiveError(
+      'HUB_ANSWER_INVALID',
+      `the Hub says ${name} has ${resolved.size} bytes, its listing says ${job.size}`,
+      { hint: 'nothing was stored; it is tried again later' },
+    )
+  }
+  const promised = job.key.startsWith('sha256-') ? job.key.slice('sha256-'.length) : undefined
+  if (promised !== undefined && resolved.etag?.length === 64 && resolved.etag !== promised) {
+    throw new ArchiveError('DIGEST_MISMATCH', `the Hub now promises another SHA-256 for ${name} than its listing did`, {
+      hint: 'nothing was stored; both digests are in the details',
+      details: { promised, now: resolved.etag },
+    })
+  }
+  return resolved
+}
+
+async function appendRange(transfer: Transfer, resolved: ResolvedFile, signal: AbortSignal): Promise<void> {
+  const { deps, job, source, partial, bucket } = transfer
+  const start = partial.position
+  const end = Math.min(job.size, start + REQUEST_BYTES)
+  await using body = await deps.hub.openRange(resolved, start, end, signal)
+  if (body.totalSize !== job.size) {
+    throw new ArchiveError(
+      'TRANSFER_INVALID',
+      `${displayName(source.path)} of ${printRepo(source.ref)} is served with ${body.totalSize} bytes instead of ${job.size}`,
+      { hint: 'nothing was stored; it is tried again later' },
+    )
+  }
+  // The server ignored the range: what is here may belong to other bytes, so nothing is appended on trust.
+  if (body.start === 0 && start > 0) await partial.restart()
+  for await (const chunk of body.chunks()) {
+    await bucket?.take(chunk.length, signal)
+    await partial.append(chunk, signal)
+    deps.progress.moved(source, chunk.length)
+  }
+}

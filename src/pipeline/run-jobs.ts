@@ -1,0 +1,239 @@
+import PQueue from 'p-queue'
+import { backOffMs } from '../domain/back-off.ts'
+import type { CommitId } from '../domain/digest.ts'
+import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
+import type { ChangeEvent } from '../domain/events.ts'
+import { displayName } from '../domain/file-name.ts'
+import { printRepo } from '../domain/repo.ts'
+import { isInsideWindow } from '../domain/settings.ts'
+import { contradictionEvent } from '../domain/witness.ts'
+import { TokenBucket } from '../lib/token-bucket.ts'
+import type { Digests, Job } from '../ports.ts'
+import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
+import { downloadBlob } from './download-blob.ts'
+import { sealSnapshots } from './seal-snapshot.ts'
+import { verifyBlob } from './verify-blob.ts'
+
+/** Downloads at the same time: small files hide each other's round trips, large ones share the line. */
+const PARALLEL_DOWNLOADS = 8
+/** Longer than any pause of a living process; leases of a dead one are released at the next start anyway. */
+const LEASE_MS = 24 * 60 * 60 * 1000
+/** How often the catalog is asked for new work while a slot is free and something still runs. */
+const LOOK_AGAIN_MS = 2000
+
+/** One file that failed in this run. */
+export interface JobFailure {
+  readonly repo: string
+  readonly path: string
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** What a run of jobs did. */
+export interface RunResult {
+  fetchedFiles: number
+  fetchedBytes: number
+  readonly sealed: { readonly repo: string; readonly commit: CommitId }[]
+  readonly failed: JobFailure[]
+  /** Why it ended before everything allowed was done: the disk or the budget takes no more, or the archive is gone. */
+  stoppedBy: ArchiveError | undefined
+}
+
+interface Run {
+  readonly deps: PipelineDeps
+  readonly bucket: TokenBucket | undefined
+  readonly result: RunResult
+  bytesInFlight: number
+  mayBeComplete: boolean
+  bug: unknown
+}
+
+/**
+ * Runs every due job until none is left, sealing snapshots as they become complete. Failed jobs wait in the catalog for
+ * their next try. Ends early, without error, when the disk refuses: `stoppedBy` says why, and every job is kept.
+ * @param repos only jobs wanted by these; undefined = all
+ */
+export async function runJobs(
+  deps: PipelineDeps,
+  repos: readonly number[] | undefined,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const rate = deps.settings.rateBytesPerSecond
+  const run: Run = {
+    deps,
+    bucket: rate === undefined ? undefined : new TokenBucket(deps.clock, rate),
+    result: { fetchedFiles: 0, fetchedBytes: 0, sealed: [], failed: [], stoppedBy: undefined },
+    bytesInFlight: 0,
+    mayBeComplete: true,
+    bug: undefined,
+  }
+  const queue = new PQueue({ concurrency: PARALLEL_DOWNLOADS })
+  try {
+    while (await step(run, queue, repos, signal)) signal.throwIfAborted()
+  } finally {
+    await queue.onIdle()
+  }
+  if (run.bug !== undefined) throw run.bug
+  return run.result
+}
+
+/** One turn: seal what is complete, start one job, or wait for one to end. False when nothing is left to do. */
+async function step(
+  run: Run,
+  queue: PQueue,
+  repos: readonly number[] | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (run.mayBeComplete) {
+    run.mayBeComplete = false
+    for (const snapshot of await sealSnapshots(run.deps, signal)) {
+      run.result.sealed.push({ repo: printRepo(snapshot.ref), commit: snapshot.commit })
+    }
+  }
+  const mayStart = run.result.stoppedBy === undefined && run.bug === undefined && queue.pending < PARALLEL_DOWNLOADS
+  const job = mayStart ? await leaseFitting(run, repos) : undefined
+  if (job !== undefined) {
+    run.bytesInFlight += job.size
+    void queue.add(() => runJob(run, job, signal))
+    return true
+  }
+  if (queue.pending === 0) return run.mayBeComplete
+  await nextChange(run, queue, mayStart, signal)
+  return true
+}
+
+/** The next job, if archive, disk and budget can take it now; else it goes back and `stoppedBy` says why. */
+async function leaseFitting(run: Run, repos: readonly number[] | undefined): Promise<Job | undefined> {
+  const { deps } = run
+  const nowMs = deps.clock.now()
+  const minuteOfDay = new Date(nowMs).getHours() * 60 + new Date(nowMs).getMinutes()
+  const job = await deps.catalog.leaseJob({
+    nowMs,
+    leaseMs: LEASE_MS,
+    smallOnly: !isInsideWindow(deps.settings.window, minuteOfDay),
+    ...(repos === undefined ? {} : { repos }),
+  })
+  if (job === undefined) return undefined
+  run.result.stoppedBy = await refusal(run, job)
+  if (run.result.stoppedBy === undefined) return job
+  await deps.catalog.releaseJob(job.jobId)
+  return undefined
+}
+
+async function refusal(run: Run, job: Job): Promise<ArchiveError | undefined> {
+  const { deps } = run
+  const { budgetBytes, reserveBytes } = deps.settings
+  try {
+    await deps.blobs.assertMounted()
+  } catch (error) {
+    return asArchiveError(error)
+  }
+  const [totals, freeBytes, partialBytes] = await Promise.all([
+    deps.catalog.totals(),
+    deps.blobs.freeBytes(),
+    deps.blobs.partialBytes(),
+  ])
+  const wanted = run.bytesInFlight + job.size
+  if (totals.blobBytes + wanted > budgetBytes) {
+    return new ArchiveError('BUDGET_REACHED', `the archive's budget of ${budgetBytes} bytes is used up`, {
+      hint: 'raise budget.total, or narrow what is kept; everything already archived stays',
+    })
+  }
+  if (freeBytes + partialBytes - wanted < reserveBytes) {
+    return new ArchiveError('DISK_FULL', `the disk has ${freeBytes} bytes free, and ${reserveBytes} are the reserve`, {
+      hint: 'free some space or lower budget.reserve; downloads go on by themselves, everything archived is safe',
+    })
+  }
+  return undefined
+}
+
+function asArchiveError(error: unknown): ArchiveError {
+  if (error instanceof ArchiveError) return error
+  return new ArchiveError('DISK_FAILED', `the archive's disk did not answer: ${String(error)}`, { cause: error })
+}
+
+/** Waits until a job ends; with a free slot also looks again soon, because another task may have planned new work. */
+async function nextChange(run: Run, queue: PQueue, lookAgain: boolean, signal: AbortSignal): Promise<void> {
+  const waiting = new AbortController()
+  const ended = new Promise<void>((resolve) => {
+    queue.addEventListener('next', () => resolve(), { once: true })
+  })
+  const pause = run.deps.clock.sleep(LOOK_AGAIN_MS, AbortSignal.any([waiting.signal, signal])).catch(() => undefined)
+  await (lookAgain ? Promise.race([ended, pause]) : ended)
+  waiting.abort()
+}
+
+async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
+  const { deps, result } = run
+  try {
+    const digests = await downloadBlob(deps, job, run.bucket, signal)
+    const attestedBy = await verifyBlob(deps, job, digests, signal)
+    await deps.catalog.completeJob(job.jobId, digests, attestedBy, nowIso(deps))
+    run.mayBeComplete = true
+    result.fetchedFiles += 1
+    result.fetchedBytes += job.size
+    for (const file of job.sources.slice(0, 1)) deps.progress.finished(file, job.size)
+    await raiseContradictions(deps, job, digests)
+  } catch (error) {
+    await settleFailure(run, job, error, signal).catch((bug: unknown) => {
+      run.bug ??= bug
+    })
+  } finally {
+    run.bytesInFlight -= job.size
+  }
+}
+
+/** LFS files were compared with the witnesses when they were listed; small files can only be compared now. */
+async function raiseContradictions(deps: PipelineDeps, job: Job, digests: Digests): Promise<void> {
+  if (!job.key.startsWith('git-')) return
+  const events = job.sources.flatMap((file) =>
+    contradictionEvent(file.ref, file.commit, file.path, digests.sha256, deps.witness, nowIso(deps)),
+  )
+  await raise(deps, events)
+}
+
+async function settleFailure(run: Run, job: Job, error: unknown, signal: AbortSignal): Promise<void> {
+  const { deps, result } = run
+  const code = errorCodeOf(error)
+  if (signal.aborted) {
+    await deps.catalog.releaseJob(job.jobId)
+    return
+  }
+  if (ERROR_CODES[code].exitCode === 9) {
+    await deps.catalog.releaseJob(job.jobId)
+    result.stoppedBy ??= asArchiveError(error)
+    return
+  }
+  const source = job.sources[0]
+  const message = error instanceof Error ? error.message : String(error)
+  const repo = source === undefined ? '' : printRepo(source.ref)
+  const path = source === undefined ? job.key : displayName(source.path)
+  const attempts = job.attempts + 1
+  const nextTryMs = deps.clock.now() + backOffMs(code, attempts, Math.random())
+  const events = attempts === 1 || code === 'DIGEST_MISMATCH' ? [failureEvent(deps, job, code, message, error)] : []
+  announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
+  result.failed.push({ repo, path, code, message })
+  if (source !== undefined) deps.progress.failed(source, code, message)
+  const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }
+  deps.log.warn(fields, 'download failed')
+  if (code === 'INTERNAL') throw error
+}
+
+function failureEvent(deps: PipelineDeps, job: Job, code: ErrorCode, message: string, error: unknown): ChangeEvent {
+  const source = job.sources[0]
+  const isDamaged = code === 'DIGEST_MISMATCH'
+  return {
+    type: isDamaged ? 'upstream-damaged' : 'download-failed',
+    severity: 'warning',
+    repo: source?.ref,
+    at: nowIso(deps),
+    before: null,
+    after: code,
+    detail: {
+      path: source?.path,
+      commit: source?.commit,
+      message,
+      ...(error instanceof ArchiveError ? error.details : {}),
+    },
+  }
+}

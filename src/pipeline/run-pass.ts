@@ -1,0 +1,188 @@
+import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
+import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { claimingWatch, watchKey, type WatchEntry } from '../domain/watch.ts'
+import type { OpenedArchive, PassResult, Progress } from '../ports.ts'
+import type { PipelineDeps } from './deps.ts'
+import {
+  applyPolicyChanges,
+  DEFAULT_KEEP,
+  exportEvents,
+  planHeads,
+  raisePlanFailures,
+  type PlanFailure,
+} from './plan-snapshots.ts'
+import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
+import { scheduleJobs, type Held } from './schedule-jobs.ts'
+import { pollWatch } from './watch-hub.ts'
+
+/** What a pass is asked to do. */
+export interface PassOptions {
+  /** Only these repositories; empty = everything watched. One that no watch covers is archived with the default keep. */
+  readonly repos: readonly RepoRef[]
+  /** Poll and list only; download nothing. */
+  readonly checkOnly: boolean
+}
+
+/**
+ * One full pass: poll every watch, list new heads, apply changed policies, download what is due, seal, journal. A watch
+ * that fails does not keep the others from their pass.
+ * @throws ArchiveError REPO_UNKNOWN for a named repository the Hub does not show; DISK_* and ARCHIVE_* when nothing can
+ *   be written
+ */
+export async function runPass(
+  archive: OpenedArchive,
+  options: PassOptions,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<PassResult> {
+  const deps: PipelineDeps = bindProgress(archive, progress)
+  const seqBefore = (await deps.catalog.totals()).lastSeq
+  const watches = watchesFor(deps, options.repos)
+  const polled = await pollAll(deps, watches, options.repos.length > 0, signal)
+  const planned = await planAll(deps, watches, signal)
+  await deps.catalog.makeDue()
+  const held = await scheduleJobs(deps, undefined)
+  const repoIds = await idsOf(deps, options.repos)
+  const run: RunResult | undefined = options.checkOnly ? undefined : await runAll(deps, repoIds, signal)
+  await exportEvents(deps, signal)
+  const totals = await deps.catalog.totals()
+  return {
+    polled: polled.count,
+    newEvents: totals.lastSeq - seqBefore,
+    fetchedFiles: run?.fetchedFiles ?? 0,
+    fetchedBytes: run?.fetchedBytes ?? 0,
+    sealed: run?.sealed ?? [],
+    failed: [...polled.failures, ...planned.failures, ...(run?.failed ?? [])],
+    stoppedBy: stopReason(run, held, await deps.catalog.isPaused()),
+    changes: polled.changed + planned.listed,
+  }
+}
+
+/** Polls every watch that is due and lists new heads; downloads nothing. Returns how many heads were new or moved. */
+export async function refreshPlan(
+  archive: OpenedArchive,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<{ changes: number }> {
+  const deps: PipelineDeps = bindProgress(archive, progress)
+  const states = new Map((await deps.catalog.watchStates()).map((state) => [state.watch, state]))
+  const due = deps.settings.watches.filter((watch) => {
+    const last = states.get(watch.key)?.lastOkAt
+    return last === undefined || deps.clock.now() - Date.parse(last) >= watch.everyMs
+  })
+  const polled = await pollAll(deps, due, false, signal)
+  const planned = await planAll(deps, due, signal)
+  await scheduleJobs(deps, undefined)
+  await exportEvents(deps, signal)
+  const [failure] = [...polled.failures, ...planned.failures]
+  if (failure !== undefined && polled.count === 0) {
+    throw new ArchiveError(failure.code, failure.message, { hint: 'use --offline to plan from the last poll' })
+  }
+  return { changes: polled.changed + planned.listed }
+}
+
+/** The archive with a watcher, for pipeline functions. */
+export function bindProgress(archive: OpenedArchive, progress: Progress): PipelineDeps {
+  return { ...archive, progress }
+}
+
+/** The watch entries of a pass: all, or one for each named repository. */
+function watchesFor(deps: PipelineDeps, repos: readonly RepoRef[]): readonly WatchEntry[] {
+  if (repos.length === 0) return deps.settings.watches
+  return repos.map((ref) => {
+    const target = { kind: 'repo', ref } as const
+    const keep = claimingWatch(deps.settings.watches, ref)?.keep ?? DEFAULT_KEEP
+    return { key: watchKey(target), target, everyMs: 0, keep }
+  })
+}
+
+interface Polled {
+  readonly count: number
+  readonly changed: number
+  readonly failures: readonly JobFailure[]
+}
+
+async function pollAll(
+  deps: PipelineDeps,
+  watches: readonly WatchEntry[],
+  areNamed: boolean,
+  signal: AbortSignal,
+): Promise<Polled> {
+  const failures: JobFailure[] = []
+  let count = 0
+  let changed = 0
+  for (const watch of watches) {
+    try {
+      changed += (await pollWatch(deps, watch, signal)).changed
+      count += 1
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isOfTheHub(error)) throw error
+      const code = errorCodeOf(error)
+      if (areNamed && code === 'REPO_UNAVAILABLE') throw unknownRepo(watch, error)
+      const message = error instanceof Error ? error.message : String(error)
+      failures.push({ repo: watch.key, path: '', code, message })
+      deps.log.warn({ component: 'watch', watch: watch.key, code, err: error }, 'watch not polled')
+    }
+  }
+  return { count, changed, failures }
+}
+
+function unknownRepo(watch: WatchEntry, cause: unknown): ArchiveError {
+  return new ArchiveError('REPO_UNKNOWN', `the Hub does not show ${watch.key.slice('repo:'.length)}`, {
+    cause,
+    hint: 'check the spelling; if it is private or gated, set HF_TOKEN to a token that may read it',
+  })
+}
+
+/** Failures of upstream are noted and passed over; a full disk, a bug or a wrong token end the pass. */
+function isOfTheHub(error: unknown): boolean {
+  return error instanceof ArchiveError && ERROR_CODES[error.code].exitCode === 8
+}
+
+async function planAll(
+  deps: PipelineDeps,
+  watches: readonly WatchEntry[],
+  signal: AbortSignal,
+): Promise<{ listed: number; failures: readonly JobFailure[] }> {
+  let listed = 0
+  const failures: PlanFailure[] = []
+  for (const watch of watches) {
+    const planned = await planHeads(deps, watch.key, signal)
+    listed += planned.listed
+    failures.push(...planned.failures)
+  }
+  await applyPolicyChanges(deps, signal)
+  await raisePlanFailures(deps, failures)
+  return { listed, failures: failures.map(({ repo, ...rest }) => ({ ...rest, repo: printRepo(repo), path: '' })) }
+}
+
+/** Runs jobs again after each change of what is allowed, so that space freed by finished work is used. */
+async function runAll(
+  deps: PipelineDeps,
+  repos: readonly number[] | undefined,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const totals = await deps.catalog.totals()
+  deps.progress.total(totals.jobsReady, totals.bytesQueued)
+  return runJobs(deps, repos, signal)
+}
+
+async function idsOf(deps: PipelineDeps, repos: readonly RepoRef[]): Promise<readonly number[] | undefined> {
+  if (repos.length === 0) return undefined
+  const ids: number[] = []
+  for (const ref of repos) {
+    const row = await deps.catalog.repoByName(ref)
+    if (row !== undefined) ids.push(row.repoId)
+  }
+  return ids
+}
+
+function stopReason(run: RunResult | undefined, held: Held, isPaused: boolean): PassResult['stoppedBy'] {
+  if (isPaused) return 'paused'
+  const code = run?.stoppedBy?.code
+  if (run?.stoppedBy !== undefined && code !== 'BUDGET_REACHED' && code !== 'DISK_FULL') throw run.stoppedBy
+  if (code === 'DISK_FULL' || held.byReserve > 0) return 'reserve'
+  if (code === 'BUDGET_REACHED' || held.byBudget > 0) return 'budget'
+  return undefined
+}

@@ -1,0 +1,56 @@
+import { scheduleSnapshots } from '../domain/schedule.ts'
+import { nowIso, raise, type PipelineDeps } from './deps.ts'
+
+/** What the budget and the disk hold back after scheduling. */
+export interface Held {
+  readonly byBudget: number
+  readonly byReserve: number
+}
+
+/**
+ * Decides anew which pending snapshots may move and in which order, from the budget and the free disk space of this
+ * moment. Raises `budget-reached` or `disk-low` once when something is first held back.
+ * @param before what was held back at the last call, to raise each event once
+ */
+export async function scheduleJobs(deps: PipelineDeps, before: Held | undefined): Promise<Held> {
+  const [pending, totals, freeBytes, partialBytes] = await Promise.all([
+    deps.catalog.pendingSnapshots(),
+    deps.catalog.totals(),
+    deps.blobs.freeBytes(),
+    deps.blobs.partialBytes(),
+  ])
+  const { budgetBytes, reserveBytes } = deps.settings
+  const entries = scheduleSnapshots(pending, {
+    budgetBytes: budgetBytes - totals.blobBytes,
+    // What is in partial files already is part of what the pending snapshots still count as missing.
+    diskBytes: freeBytes - reserveBytes + partialBytes,
+  })
+  await deps.catalog.applySchedule(entries)
+  const held = {
+    byBudget: entries.filter((entry) => entry.hold === 'budget').length,
+    byReserve: entries.filter((entry) => entry.hold === 'reserve').length,
+  }
+  const detail = { blobBytes: totals.blobBytes, budgetBytes, freeBytes, reserveBytes }
+  if (held.byBudget > 0 && (before?.byBudget ?? 0) === 0) {
+    await raiseOnce(deps, 'budget-reached', { ...detail, snapshotsHeldBack: held.byBudget })
+  }
+  if (held.byReserve > 0 && (before?.byReserve ?? 0) === 0) {
+    await raiseOnce(deps, 'disk-low', { ...detail, snapshotsHeldBack: held.byReserve })
+  }
+  return held
+}
+
+/** Once a day at most: a service restarted every hour must not repeat the same news every hour. */
+const REPEAT_AFTER_MS = 24 * 60 * 60 * 1000
+
+async function raiseOnce(
+  deps: PipelineDeps,
+  type: 'budget-reached' | 'disk-low',
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const [last] = await deps.catalog.events({ type, limit: 1 })
+  if (last !== undefined && deps.clock.now() - Date.parse(last.at) < REPEAT_AFTER_MS) return
+  await raise(deps, [
+    { type, severity: 'warning', repo: undefined, at: nowIso(deps), before: null, after: type, detail },
+  ])
+}

@@ -45,7 +45,7 @@ async function revisionRoute(context: HubContext, request: HubRequest, { repo, r
   const at = revisionAt(repo, rest.slice(1))
   if ('reply' in at) return at.reply
   const { commit, path } = at
-  switch (rest[0]) {
+  switch (rest[0] ?? '') {
     case 'revision':
       return infoRoute(request, repo, commit)
     case 'tree':

@@ -1,0 +1,253 @@
+import { stat } from 'node:fs/promises'
+import { openArchive } from './compose.ts'
+import { settingsOf } from './config/config.ts'
+import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/load-config.ts'
+import { ArchiveError, ERROR_CODES, errorCodeOf } from './domain/errors.ts'
+import { parseRepoArgument } from './domain/repo.ts'
+import type { WatchEntry } from './domain/watch.ts'
+import { localSocketPath, serveLocally } from './lib/local-socket.ts'
+import { Activity } from './pipeline/activity.ts'
+import type { PipelineDeps } from './pipeline/deps.ts'
+import { applyPolicyChanges, exportEvents, planHeads, raisePlanFailures } from './pipeline/plan-snapshots.ts'
+import { runJobs } from './pipeline/run-jobs.ts'
+import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
+import { pollWatch } from './pipeline/watch-hub.ts'
+import type { Log, Progress } from './ports.ts'
+
+/** Longest time between two looks at the configuration file, the disk and the queue. */
+const TICK_MS = 5000
+/** How soon a watch that failed is polled again; doubles up to its own `every`. */
+const FIRST_RETRY_MS = 15_000
+/** How soon work goes on after the disk refused it. */
+const DISK_RETRY_MS = 30_000
+const CHECKPOINT_EVERY_MS = 5 * 60_000
+
+/** What the service runs with. */
+export interface ServiceInput {
+  readonly loaded: LoadedConfig
+  /** How the configuration was found, to read it again when its file changes. */
+  readonly source: LoadConfigInput
+  readonly log: Log
+  readonly progress: Progress
+}
+
+interface Service {
+  deps: PipelineDeps
+  readonly log: Log
+  /** Watch key → when it is polled next and how often it failed in a row. */
+  readonly due: Map<string, { atMs: number; failures: number }>
+  held: Held | undefined
+}
+
+/**
+ * Runs until `stopping` aborts: polls each watch when it is due, lists and schedules, downloads, answers local commands.
+ * Then running downloads stop where they are (their bytes are kept), and the catalog is checkpointed and closed.
+ * @throws ArchiveError ARCHIVE_LOCKED, ARCHIVE_MISSING_MARKER, … when the archive cannot be opened for writing
+ */
+export async function runService(input: ServiceInput, stopping: AbortSignal): Promise<void> {
+  const archive = await openArchive(input.loaded.config, {
+    mode: 'write',
+    log: input.log,
+    signal: stopping,
+    onWaiting: (reason, untilMs) => input.progress.waiting(reason, untilMs),
+  })
+  await using opened = archive
+  const activity = new Activity(input.progress, opened.clock)
+  const service: Service = {
+    deps: { ...opened, progress: activity },
+    log: input.log,
+    due: new Map(),
+    held: undefined,
+  }
+  const socketPath = localSocketPath(opened.root, opened.catalog.archiveId)
+  await using _socket = await serveLocally(socketPath, (operation, parameters) =>
+    answerCommand(service, activity, operation, parameters),
+  )
+  input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stopping, stop.signal])
+  const loops = [watchLoop(service, signal), jobLoop(service, signal), keepingLoop(service, input, signal)]
+  try {
+    await Promise.race(loops)
+  } catch (error) {
+    if (!stopping.aborted) throw error
+  } finally {
+    stop.abort()
+    await Promise.allSettled(loops)
+    await opened.catalog.checkpoint()
+    input.log.info({ component: 'service' }, 'service stopped')
+  }
+}
+
+/** Polls whichever watch is due, one at a time, and lists what is new. */
+async function watchLoop(service: Service, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted()
+    const { deps } = service
+    const nowMs = deps.clock.now()
+    const watch = await nextDue(service, nowMs)
+    if (watch === undefined) {
+      await deps.clock.sleep(Math.min(TICK_MS, waitMs(service, nowMs)), signal)
+      continue
+    }
+    await pollAndPlan(service, watch, signal)
+  }
+}
+
+async function nextDue(service: Service, nowMs: number): Promise<WatchEntry | undefined> {
+  let next: WatchEntry | undefined
+  let nextAt = Number.POSITIVE_INFINITY
+  for (const watch of service.deps.settings.watches) {
+    const state = service.due.get(watch.key) ?? (await firstDue(service, watch))
+    service.due.set(watch.key, state)
+    if (state.atMs <= nowMs && state.atMs < nextAt) {
+      next = watch
+      nextAt = state.atMs
+    }
+  }
+  return next
+}
+
+/** After a start a watch waits for the rest of its period, so that restarts do not hammer the Hub. */
+async function firstDue(service: Service, watch: WatchEntry): Promise<{ atMs: number; failures: number }> {
+  const state = await service.deps.catalog.watchState(watch.key)
+  const last = state?.lastErrorCode === undefined ? state?.lastOkAt : undefined
+  const now = service.deps.clock.now()
+  return { atMs: last === undefined ? now : Math.min(Date.parse(last) + watch.everyMs, now + watch.everyMs), failures: 0 }
+}
+
+function waitMs(service: Service, nowMs: number): number {
+  const times = service.deps.settings.watches.map((watch) => service.due.get(watch.key)?.atMs ?? nowMs)
+  return Math.max(10, Math.min(...times) - nowMs)
+}
+
+async function pollAndPlan(service: Service, watch: WatchEntry, signal: AbortSignal): Promise<void> {
+  const { deps, log } = service
+  const failures = service.due.get(watch.key)?.failures ?? 0
+  try {
+    await pollWatch(deps, watch, signal)
+    const planned = await planHeads(deps, watch.key, signal)
+    await raisePlanFailures(deps, planned.failures)
+    const retryMs = planned.failures.length > 0 ? Math.min(FIRST_RETRY_MS * 4, watch.everyMs) : watch.everyMs
+    service.due.set(watch.key, { atMs: deps.clock.now() + retryMs, failures: 0 })
+    service.held = await scheduleJobs(deps, service.held)
+  } catch (error) {
+    signal.throwIfAborted()
+    const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 10), Math.max(watch.everyMs, FIRST_RETRY_MS))
+    service.due.set(watch.key, { atMs: deps.clock.now() + pauseMs, failures: failures + 1 })
+    const code = errorCodeOf(error)
+    log.warn({ component: 'watch', watch: watch.key, code, retryMs: pauseMs, err: error }, 'poll failed')
+    if (code === 'HUB_UNREACHABLE' && failures === 0) {
+      deps.progress.waiting(
+        `the Hub at ${deps.hub.endpoint} is unreachable; trying again by itself. What is archived stays usable. ` +
+          '`npm run demo` (in a checkout) shows weightvault without a network',
+        deps.clock.now() + pauseMs,
+      )
+    }
+    if (code === 'CREDENTIALS_INVALID') throw error
+  }
+}
+
+/** Downloads whatever may move; pauses by itself when the disk refuses, and goes on by itself. */
+async function jobLoop(service: Service, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted()
+    const { deps } = service
+    const stopped = await runUntilRefused(deps, signal)
+    if (stopped === undefined) {
+      await deps.clock.sleep(TICK_MS / 5, signal)
+      continue
+    }
+    const untilMs = deps.clock.now() + DISK_RETRY_MS
+    service.log.warn({ component: 'jobs', code: stopped.code, err: stopped }, 'downloads paused')
+    deps.progress.waiting(stopped.message, untilMs)
+    await deps.clock.sleep(DISK_RETRY_MS, signal)
+  }
+}
+
+/** What the disk refuses is a pause, wherever it was met; leases that could not be given back then are given back now. */
+async function runUntilRefused(deps: PipelineDeps, signal: AbortSignal): Promise<ArchiveError | undefined> {
+  try {
+    return (await runJobs(deps, undefined, signal)).stoppedBy
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof ArchiveError) || ERROR_CODES[error.code].exitCode !== 9) throw error
+    await deps.catalog.releaseAllLeases().catch(() => undefined)
+    return error
+  }
+}
+
+/** Journal, schedule, checkpoint, and the configuration file when it changes. */
+async function keepingLoop(service: Service, input: ServiceInput, signal: AbortSignal): Promise<void> {
+  let configAt = await modifiedAt(input.loaded.file)
+  let checkpointAt = service.deps.clock.now() + CHECKPOINT_EVERY_MS
+  for (;;) {
+    try {
+      await exportEvents(service.deps, signal)
+      service.held = await scheduleJobs(service.deps, service.held)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof ArchiveError)) throw error
+      service.log.warn({ component: 'service', code: error.code, err: error }, 'housekeeping failed')
+    }
+    const changedAt = await modifiedAt(input.loaded.file)
+    if (changedAt !== configAt) {
+      configAt = changedAt
+      await reload(service, input, signal)
+    }
+    if (service.deps.clock.now() >= checkpointAt) {
+      await service.deps.catalog.checkpoint()
+      checkpointAt = service.deps.clock.now() + CHECKPOINT_EVERY_MS
+    }
+    await service.deps.clock.sleep(TICK_MS, signal)
+  }
+}
+
+async function modifiedAt(file: string | undefined): Promise<number | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return (await stat(file)).mtimeMs
+  } catch {
+    return undefined
+  }
+}
+
+/** A configuration that is wrong is reported, and the old one stays in force. */
+async function reload(service: Service, input: ServiceInput, signal: AbortSignal): Promise<void> {
+  try {
+    const loaded = await loadConfig(input.source, signal)
+    service.deps = { ...service.deps, settings: settingsOf(loaded.config) }
+    const redecided = await applyPolicyChanges(service.deps, signal)
+    service.log.info({ component: 'service', redecided }, 'configuration read again; hub and archive need a restart')
+  } catch (error) {
+    signal.throwIfAborted()
+    service.log.error({ component: 'service', code: errorCodeOf(error), err: error }, 'configuration not usable; the old one stays')
+  }
+}
+
+async function answerCommand(
+  service: Service,
+  activity: Activity,
+  operation: string,
+  parameters: Record<string, unknown>,
+): Promise<unknown> {
+  const { catalog } = service.deps
+  switch (operation) {
+    case 'status':
+      return { pid: process.pid, ...activity.report() }
+    case 'queue.pause':
+      return catalog.setPaused(true)
+    case 'queue.resume':
+      return catalog.setPaused(false)
+    case 'queue.bump': {
+      const repo = parseRepoArgument(String(parameters['repo']))
+      const row = repo === undefined ? undefined : await catalog.repoByName(repo.ref)
+      if (row === undefined) throw new Error(`${String(parameters['repo'])} is not in the archive`)
+      const moved = await catalog.bump(row.repoId)
+      service.held = await scheduleJobs(service.deps, service.held)
+      return { moved }
+    }
+    default:
+      throw new Error(`unknown operation ${operation}`)
+  }
+}

@@ -71,7 +71,7 @@ async function* sealedSnapshots(archive: OpenedArchive, target: VerifyTarget): A
         hint: '`weightvault list` shows what is',
       })
     }
-    yield* row.snapshots.filter((one) => one.state === 'sealed' && (target.commit ?? one.commit) === one.commit)
+    yield* row.snapshots.filter((one) => one.manifestRevision > 0 && (target.commit ?? one.commit) === one.commit)
     return
   }
   let after: SnapshotRow['ref']['name'] | undefined

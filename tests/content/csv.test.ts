@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { csvText, parseCsv } from '../support/content/csv.ts'
+import { parseCsv } from '../support/content/csv.ts'
 
 test('parseCsv refuses a row with a missing or an extra cell, naming it', () => {
   assert.throws(() => parseCsv('a,b\n1,2\n3\n'), /row 3 has 1 cells, not 2/)
@@ -18,19 +18,4 @@ test('parseCsv reads quotes, commas, line ends in cells, empty cells and CRLF', 
       ['1', '2', '3'],
     ],
   )
-})
-
-test('csvText gives what parseCsv reads back', () => {
-  const rows = [
-    new Map([
-      ['a', 'x, "y"'],
-      ['b', ''],
-    ]),
-    new Map([
-      ['a', 'two\nlines'],
-      ['b', 'plain'],
-    ]),
-  ]
-
-  assert.deepEqual(parseCsv(csvText(['a', 'b'], rows)), rows)
 })

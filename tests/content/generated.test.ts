@@ -103,6 +103,15 @@ test('joined reads across the borders of its parts', () => {
   assert.equal(Buffer.from(file.read(file.size - 4, 4)).toString(), 'tail')
 })
 
+test('joined is not misled by a part that reuses its buffer', () => {
+  const buffer = Buffer.alloc(2)
+  const reusing: Content = { size: 4, read: (offset, length) => buffer.fill(48 + offset).subarray(0, length) }
+
+  const bytes = joined([literal('a'), reusing, literal('b'), reusing]).read(3, 4)
+
+  assert.equal(Buffer.from(bytes).toString(), '22b0')
+})
+
 test('sha256Of, gitOidOf and lfsPointer give published values', () => {
   assert.equal(sha256Of(literal('')), 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
   assert.equal(gitOidOf(literal('')), 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')

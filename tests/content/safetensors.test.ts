@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { parseSafetensorsMetadata } from '@huggingface/hub'
 import type { Content } from '../support/content/content.ts'
 import { literal } from '../support/content/generated.ts'
-import { safetensors, safetensorsShards, tensorBytes } from '../support/content/safetensors.ts'
+import { safetensors, safetensorsFiles, safetensorsShards, tensorBytes } from '../support/content/safetensors.ts'
 import type { NamedContent, Tensor } from '../support/content/safetensors.ts'
 
 /** What the hub client counts; it takes the single number `scale` for none. */
@@ -63,6 +63,12 @@ test('safetensors refuses two tensors of one name, shards refuse more files than
   assert.throws(() => safetensors({ tensors: [first, first], seed: 1 }), /two tensors are named/)
   assert.throws(() => safetensorsShards({ tensors: TENSORS, shards: 8, seed: 1 }), /do not fill 8 shards/)
   assert.throws(() => safetensorsShards({ tensors: TENSORS, shards: 0, seed: 1 }), /do not fill 0 shards/)
+})
+
+test('safetensorsFiles refuses one tensor in two shards', () => {
+  const shards = ['a.safetensors', 'b.safetensors'].map((path) => ({ path, tensors: TENSORS.slice(0, 1) }))
+
+  assert.throws(() => safetensorsFiles({ shards, indexPath: 'index.json', seed: 1 }), /two shards hold model\.embed/)
 })
 
 test('safetensors writes an aligned header whose offsets cover the file without gaps', () => {

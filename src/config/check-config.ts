@@ -22,7 +22,10 @@ export function checkConfigText(text: string, source: string, env: NodeJS.Proces
   const issues = result.success ? [] : result.error.issues
   const problems = [
     ...yaml.problems,
-    ...issues.flatMap((issue) => problemsOf(issue, data, yaml, source)),
+    // What the YAML reader already complained about is not complained about twice.
+    ...issues
+      .filter((issue) => issue.code === 'unrecognized_keys' || !isReported(issue, yaml))
+      .flatMap((issue) => problemsOf(issue, data, yaml, source)),
     ...(result.success ? repeatedWatches(result.data, yaml, source) : []),
   ]
   if (problems.length > 0 || !result.success) return { problems }
@@ -40,8 +43,17 @@ function withoutEmptySections(value: unknown): unknown {
   return kept
 }
 
+function isReported(issue: z.core.$ZodIssue, yaml: ParsedYaml): boolean {
+  const key = printKeyPath(keyPathOf(issue))
+  return yaml.problems.some((problem) => problem.key === key)
+}
+
+function keyPathOf(issue: z.core.$ZodIssue): KeyPath {
+  return issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+}
+
 function problemsOf(issue: z.core.$ZodIssue, data: unknown, yaml: ParsedYaml, source: string): ConfigProblem[] {
-  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+  const path = keyPathOf(issue)
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(path)
     return issue.keys.map((key) => {

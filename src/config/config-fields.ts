@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type RepoRef, isOwnerOrName, parseRepoArgument, parseRepoName, printRepo } from '../domain/repo.ts'
+import type { DailyWindow } from '../domain/settings.ts'
 import { UnitError, parseDuration, parseRate, parseSize } from '../lib/units.ts'
 import { quoteText } from './config-problem.ts'
 
@@ -15,15 +16,11 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** Minutes of the local day; `start` may be later than `end`: then the window spans midnight. */
-export interface DayWindow {
-  readonly startMinute: number
-  readonly endMinute: number
-}
+const SIZE_EXPECTED = 'Expected a size such as 500GB or 8MiB'
 
 /** Bytes, from `500GB` or a number. */
 export const size = z
-  .union([z.string(), z.int().nonnegative()], { error: 'Expected a size such as 500GB or 8MiB' })
+  .union([z.string(), z.int().nonnegative({ error: SIZE_EXPECTED })], { error: SIZE_EXPECTED })
   .meta({ examples: ['500GB', '8MiB'] })
   .transform((value, ctx) => (typeof value === 'number' ? value : read(ctx, () => parseSize(value))))
 
@@ -137,14 +134,14 @@ export function isLoopback(address: ListenAddress): boolean {
 export const dayWindow = z
   .string({ error: 'Expected a time span such as "23:00-07:00"' })
   .meta({ examples: ['23:00-07:00'] })
-  .transform((text, ctx): DayWindow => {
+  .transform((text, ctx): DailyWindow => {
     const window = parseDayWindow(text)
     if (window !== undefined) return window
     ctx.addIssue({ code: 'custom', message: 'Expected a time span such as "23:00-07:00": two different times of day' })
     return z.NEVER
   })
 
-function parseDayWindow(text: string): DayWindow | undefined {
+function parseDayWindow(text: string): DailyWindow | undefined {
   const match = /^([01]\d|2[0-3]):([0-5]\d) ?- ?([01]\d|2[0-3]):([0-5]\d)$/.exec(text.trim())
   if (match === null) return undefined
   const startMinute = Number(match[1]) * 60 + Number(match[2])

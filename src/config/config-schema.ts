@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { SEVERITIES } from '../domain/events.ts'
+import { WEIGHT_FORMATS } from '../domain/weight-file.ts'
 import {
   type ListenAddress,
   dayWindow,
@@ -16,22 +17,6 @@ import {
 } from './config-fields.ts'
 import { notifyTarget } from './notify-target.ts'
 
-/** Weight file formats a filter can name. `other` is every large file that is none of the rest. */
-export const FORMATS = [
-  'safetensors',
-  'gguf',
-  'bin',
-  'pt',
-  'pth',
-  'ckpt',
-  'onnx',
-  'h5',
-  'msgpack',
-  'tflite',
-  'npz',
-  'other',
-] as const
-
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
@@ -47,7 +32,7 @@ const keepSchema = z.strictObject({
     .prefault('all')
     .describe('all: everything the filters below let through. metadata: only cards, configs, licences and tokenizers.'),
   formats: z
-    .array(z.enum(FORMATS))
+    .array(z.enum(WEIGHT_FORMATS))
     .min(1, filter)
     .optional()
     .describe('Keep only weights of these formats. A shard set is always kept whole. Left out: every format.'),
@@ -57,7 +42,10 @@ const keepSchema = z.strictObject({
     .max(200, { error: 'At most 200 quantisations' })
     .optional()
     .describe('For GGUF: keep only these quantisations, spelled as in the file names (Q4_K_M, UD-Q4_K_XL).'),
-  include: patterns.min(1, filter).prefault(['*']).describe('Keep only paths that match one of these globs.'),
+  include: patterns
+    .min(1, filter)
+    .prefault(['*'])
+    .describe('Keep only paths that match one of these globs (* is any text, also "/"; ? is one character).'),
   exclude: patterns.prefault([]).describe('Never keep paths that match one of these globs.'),
   max_repo: size
     .optional()
@@ -172,13 +160,13 @@ export const configSchema = z
       .describe('Who and what is watched.'),
     license: licenseSchema.prefault({}).describe('Which licences are fine.'),
     scrub: scrubSchema.prefault({}).describe('Regular check of the archived bytes.'),
-    serve: serveSchema.prefault({}).describe('Dashboard and mirror.'),
+    serve: serveSchema.prefault({}).describe('Dashboard and mirror: where they listen.'),
     notify: z
       .array(notifySchema)
       .max(50, { error: 'At most 50 channels' })
       .prefault([])
       .describe('Who is told about events.'),
-    log: logSchema.prefault({}).describe('Logging.'),
+    log: logSchema.prefault({}).describe('What the log tells.'),
   })
   .describe('Configuration of weightvault. Every key is optional.')
 

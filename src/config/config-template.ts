@@ -40,12 +40,12 @@ watch:
     keep:
       # all: what the filters below let through. metadata: only cards, configs, licences and tokenizers.
       files: all
-      # Only these formats: safetensors, gguf, bin, pt, pth, ckpt, onnx, h5, msgpack, tflite, npz, other.
+      # Only these formats: safetensors, gguf, bin, pt, pth, ckpt, onnx, h5, msgpack, npz, tflite, other.
       # A shard set is always kept whole. Default: every format.
       # formats: [safetensors, gguf]
       # For GGUF, only these quantisations. Default: every quantisation.
       # quants: [Q8_0, Q4_K_M]
-      # Globs on the path in the repository.
+      # Globs on the path in the repository: * is any text, also across folders; ? is one character.
       include: ['*']
       exclude: []
       # Of a larger repository only the small files are kept. Default: no limit.

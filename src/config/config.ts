@@ -1,25 +1,10 @@
-import type { KeepPolicy } from '../domain/decision.ts'
 import type { Severity } from '../domain/events.ts'
-import { type RepoRef, printRepo } from '../domain/repo.ts'
-import type { DayWindow, ListenAddress } from './config-fields.ts'
+import type { DailyWindow, Settings } from '../domain/settings.ts'
+import { type WatchEntry, type WatchTarget, watchKey } from '../domain/watch.ts'
+import type { ListenAddress } from './config-fields.ts'
 import type { ConfigFileValues, LogLevel } from './config-schema.ts'
 import type { NotifyChannel } from './notify-target.ts'
 import { Secret } from './secret.ts'
-
-/** Who or what one entry of the watch list watches. */
-export type WatchTarget =
-  | { readonly kind: 'org' | 'user'; readonly owner: string }
-  | { readonly kind: 'repo'; readonly ref: RepoRef }
-
-export interface WatchEntry {
-  readonly target: WatchTarget
-  /** As the file names it: `Qwen`, `owner/name` or `datasets/owner/name`. */
-  readonly name: string
-  readonly everyMs: number
-  /** Glob on the name without the owner; undefined = every repository. */
-  readonly match: string | undefined
-  readonly keep: KeepPolicy
-}
 
 export interface NotifyTarget {
   readonly channel: NotifyChannel
@@ -53,7 +38,7 @@ export interface Config {
     /** Undefined = no cap. */
     readonly bytesPerSecond: number | undefined
     /** Undefined = at any time. Local time. */
-    readonly window: DayWindow | undefined
+    readonly window: DailyWindow | undefined
   }
   readonly watch: readonly WatchEntry[]
   /** Licence keys in lower case. */
@@ -108,6 +93,19 @@ export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings
   }
 }
 
+/** The part of the configuration that the pipeline works by. */
+export function settingsOf(config: Config): Settings {
+  return {
+    watches: config.watch,
+    budgetBytes: config.budget.totalBytes,
+    reserveBytes: config.budget.reserveBytes,
+    rateBytesPerSecond: config.budget.bytesPerSecond,
+    window: config.budget.window,
+    confirmLoss: config.hub.confirmLoss,
+    licenseAllow: config.license.allow,
+  }
+}
+
 /** A secret for a text that is there and not empty. */
 export function secretOf(text: string | undefined): Secret | undefined {
   return text === undefined || text === '' ? undefined : new Secret(text)
@@ -116,10 +114,9 @@ export function secretOf(text: string | undefined): Secret | undefined {
 function resolveWatch(entry: ConfigFileValues['watch'][number]): WatchEntry {
   const target = targetOf(entry)
   return {
+    key: watchKey(target),
     target,
-    name: target.kind === 'repo' ? printRepo(target.ref) : target.owner,
     everyMs: entry.every,
-    match: entry.match,
     keep: {
       files: entry.keep.files,
       formats: entry.keep.formats,
@@ -133,7 +130,7 @@ function resolveWatch(entry: ConfigFileValues['watch'][number]): WatchEntry {
 
 function targetOf(entry: ConfigFileValues['watch'][number]): WatchTarget {
   if (entry.repo !== undefined) return { kind: 'repo', ref: entry.repo }
-  if (entry.org !== undefined) return { kind: 'org', owner: entry.org }
-  if (entry.user !== undefined) return { kind: 'user', owner: entry.user }
+  if (entry.org !== undefined) return { kind: 'org', owner: entry.org, match: entry.match }
+  if (entry.user !== undefined) return { kind: 'user', owner: entry.user, match: entry.match }
   throw new Error('a watch entry without org, user and repo passed the schema')
 }

@@ -19,20 +19,19 @@ export function dataOf(text: string): Record<string, unknown> {
 export function withWatchList(text: string, list: WatchList, wanted: WatchList): string | undefined {
   const goal = { ...dataOf(text), watch: wanted }
   for (const attempt of [editLines, rewriteDocument]) {
-    const edited = attempt(text, list, wanted)
-    if (edited !== undefined && says(edited, goal)) return edited
+    try {
+      const edited = attempt(text, list, wanted)
+      if (edited !== undefined && isValid(edited) && isDeepStrictEqual(dataOf(edited), goal)) return edited
+    } catch (error) {
+      // The parser throws plain errors, with or without a class of their own, for an alias whose anchor was cut.
+      if (!(error instanceof Error) || !error.message.startsWith('Unresolved alias')) throw error
+    }
   }
   return undefined
 }
 
-function says(text: string, goal: Record<string, unknown>): boolean {
-  try {
-    return isDeepStrictEqual(dataOf(text), goal)
-  } catch (error) {
-    // An alias whose anchor was cut.
-    if (error instanceof ReferenceError) return false
-    throw error
-  }
+function isValid(text: string): boolean {
+  return parseEditableYaml(text).errors.length === 0
 }
 
 function editLines(text: string, list: WatchList, wanted: WatchList): string | undefined {

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
+import { quantOf } from '../domain/weight-file.ts'
 import { isLoopback } from './config-fields.ts'
 import { checkConfigText } from './check-config.ts'
 import { type ConfigProblem, configInvalid, printKeyPath, printPath } from './config-problem.ts'
@@ -67,7 +68,12 @@ export async function loadConfig(input: LoadConfigInput, signal: AbortSignal): P
     endpoint: surroundings.values.endpoint ?? values.hub.endpoint,
     token: found.token,
   })
-  const warnings = [...found.warnings, ...openSecrets(file, values, yaml), ...cleartextToken(config)]
+  const warnings = [
+    ...found.warnings,
+    ...openSecrets(file, values, yaml),
+    ...cleartextToken(config),
+    ...unknownQuants(values),
+  ]
   return { config, file: file?.path, tokenSource: found.source, warnings }
 }
 
@@ -159,6 +165,15 @@ function cleartextToken(config: Config): string[] {
   const host = url.hostname.replaceAll(/^\[|\]$/g, '')
   if (url.protocol !== 'http:' || isLoopback({ host, port: 0 })) return []
   return [`the token is sent unencrypted to ${config.hub.endpoint}; use an https: endpoint`]
+}
+
+/** Names of quantisations grow with time, so an unknown one is no error; but a misspelt one keeps nothing. */
+function unknownQuants(values: ConfigFileValues): string[] {
+  return values.watch.flatMap(({ keep }, index) =>
+    (keep.quants ?? [])
+      .filter((quant) => quantOf(`model-${quant}.gguf`) !== quant.toUpperCase())
+      .map((quant) => `watch[${index}].keep.quants: no file name is known to mean ${quant}; it would keep nothing`),
+  )
 }
 
 function shortest(path: string, cwd: string): string {

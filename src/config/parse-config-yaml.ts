@@ -64,10 +64,11 @@ export function parseConfigYaml(text: string, source: string, env: NodeJS.Proces
     const { line, col } = lineCounter.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const syntax = [...document.errors, ...document.warnings].map((error) => ({
+  // Only the first: the rest of the file is then misread, and would be reported for nothing.
+  const syntax = [...document.errors, ...document.warnings].slice(0, 1).map((error) => ({
     source,
     ...at(error.pos[0]),
-    message: hideQuotedText(error.message),
+    message: `Not valid YAML: ${hideQuotedText(error.message)}${variableHint(text, error.pos[0])}`,
   }))
   const walk = new Walk(document, env, (offset, path, message) => ({
     source,
@@ -77,7 +78,7 @@ export function parseConfigYaml(text: string, source: string, env: NodeJS.Proces
   }))
   const value = syntax.length > 0 ? undefined : walk.plain(document.contents, [])
   return {
-    value,
+    value: walk.isTooLarge ? undefined : value,
     problems: [...syntax, ...walk.problems],
     locate: (path, part) => at(walk.offsetOf(path, part)),
     rawTextAt: (path) => walk.places.get(pathKey(path))?.rawText,
@@ -93,6 +94,8 @@ class Walk {
   readonly #document: Document.Parsed
   readonly #env: NodeJS.ProcessEnv | undefined
   readonly #describe: Describe
+  /** A bound was met: the rest was not looked at. */
+  isTooLarge = false
   #nodes = 0
 
   constructor(document: Document.Parsed, env: NodeJS.ProcessEnv | undefined, describe: Describe) {
@@ -104,10 +107,10 @@ class Walk {
   plain(node: Node | null | undefined, path: KeyPath): unknown {
     this.#nodes += 1
     const offset = startOf(node) ?? this.offsetOf(path, 'value')
+    if (this.isTooLarge) return undefined
     if (this.#nodes > MAX_NODES || path.length > MAX_DEPTH) {
-      // Reported once: the rest of the file is not looked at.
-      if (this.#nodes < Number.POSITIVE_INFINITY) this.#report(offset, path, 'Too large, or nested too deeply')
-      this.#nodes = Number.POSITIVE_INFINITY
+      this.isTooLarge = true
+      this.#report(offset, path.slice(0, 1), 'Too large, or nested too deeply, with its aliases followed')
       return undefined
     }
     if (isAlias(node)) return this.#followAlias(node.resolve(this.#document), node.source, path, offset)
@@ -187,4 +190,8 @@ function pathKey(path: KeyPath): string {
 /** The parser quotes what it stumbled over, which may be part of a token. */
 function hideQuotedText(message: string): string {
   return message.replaceAll(/"(?:[^"\\]|\\.){2,}"/g, '"…"').replaceAll(/'[^']{2,}'/g, "'…'")
+}
+
+function variableHint(text: string, offset: number): string {
+  return text.slice(offset - 1, offset + 1) === '${' ? '; inside of {} and [] put "${NAME}" in quotes' : ''
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { OPEN_NEW, syncDirectory } from '../lib/fs-durable.ts'
 
 /**
  * Replaces a file's content in one step: after a crash it has the old text or the new one, never a part. Keeps mode and
@@ -9,11 +9,11 @@ import { dirname, join } from 'node:path'
  */
 export async function replaceFile(path: string, text: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
-  const target = await realpath(path).catch(() => path)
+  const target = await realpath(path).catch(async () => join(await realpath(dirname(path)), basename(path)))
   const folder = dirname(target)
   const old = await stat(target).catch(() => undefined)
   const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
-  const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
+  const file = await open(temporary, OPEN_NEW, 0o600)
   try {
     try {
       await writeThrough(file, text, old)
@@ -26,8 +26,7 @@ export async function replaceFile(path: string, text: string, signal: AbortSigna
     await rm(temporary, { force: true })
     throw error
   }
-  await using directory = await open(folder, constants.O_RDONLY)
-  await directory.sync()
+  await syncDirectory(folder)
 }
 
 interface Owned {

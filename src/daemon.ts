@@ -113,7 +113,10 @@ async function firstDue(service: Service, watch: WatchEntry): Promise<{ atMs: nu
   const state = await service.deps.catalog.watchState(watch.key)
   const last = state?.lastErrorCode === undefined ? state?.lastOkAt : undefined
   const now = service.deps.clock.now()
-  return { atMs: last === undefined ? now : Math.min(Date.parse(last) + watch.everyMs, now + watch.everyMs), failures: 0 }
+  return {
+    atMs: last === undefined ? now : Math.min(Date.parse(last) + watch.everyMs, now + watch.everyMs),
+    failures: 0,
+  }
 }
 
 function waitMs(service: Service, nowMs: number): number {
@@ -221,7 +224,10 @@ async function reload(service: Service, input: ServiceInput, signal: AbortSignal
     service.log.info({ component: 'service', redecided }, 'configuration read again; hub and archive need a restart')
   } catch (error) {
     signal.throwIfAborted()
-    service.log.error({ component: 'service', code: errorCodeOf(error), err: error }, 'configuration not usable; the old one stays')
+    service.log.error(
+      { component: 'service', code: errorCodeOf(error), err: error },
+      'configuration not usable; the old one stays',
+    )
   }
 }
 

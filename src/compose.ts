@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { settingsOf, type Config } from './config/config.ts'
+import { acquireArchiveLock } from './db/archive-lock.ts'
+import { openCatalog } from './db/open-catalog.ts'
+import { ArchiveError } from './domain/errors.ts'
+import { createHubSource } from './hub/hub-source.ts'
+import { systemClock } from './lib/clock.ts'
+import { HashPool } from './lib/hash-files.ts'
+import { localSocketPath, requestLocally } from './lib/local-socket.ts'
+import type { Log, OpenedArchive, ServiceLink } from './ports.ts'
+import { createBlobStore } from './store/blob-store.ts'
+import { Layout } from './store/layout.ts'
+import { initArchive as initArchiveFolder, openArchiveFolder } from './store/marker.ts'
+import { createRecordStore } from './store/record-store.ts'
+import { readWitnessBook, WITNESS_FILE } from './store/witness-book.ts'
+
+/** How an archive is opened. */
+export interface OpenOptions {
+  /** `auto` writes unless another process does; then it only reads. */
+  readonly mode: 'read' | 'write' | 'auto'
+  readonly log: Log
+  readonly signal: AbortSignal
+  /** Told when a request waits for the Hub's quota or its recovery. */
+  readonly onWaiting?: (reason: string, untilMs: number | undefined) => void
+}
+
+/**
+ * Builds every adapter of an archive and closes them in reverse. Writing makes the folder when there is none, takes the
+ * archive's lock, and gives back what a process that died had leased.
+ * @throws ArchiveError ARCHIVE_LOCKED, ARCHIVE_MISSING_MARKER, ARCHIVE_FORMAT_UNKNOWN, CATALOG_UNUSABLE, DISK_*
+ */
+export async function openArchive(config: Config, options: OpenOptions): Promise<OpenedArchive> {
+  const { log, signal } = options
+  const root = config.archive
+  await using stack = new AsyncDisposableStack()
+  const mayWrite = options.mode !== 'read'
+  const marker = await openArchiveFolder(root, { create: mayWrite, log })
+  const writable = mayWrite && (await takeLock(stack, root, options.mode))
+  const catalog = stack.use(
+    await openCatalog({
+      path: new Layout(root).catalog,
+      archiveId: marker.archiveId,
+      mode: writable ? 'write' : 'read',
+      log,
+    }),
+  )
+  if (writable) await catalog.releaseAllLeases()
+  const hashPool = stack.use(new HashPool())
+  const hub = createHubSource({
+    endpoint: config.hub.endpoint,
+    token: config.hub.token?.reveal(),
+    proxy: proxyOf(config),
+    userAgent: `weightvault/${await programVersion()} (node ${process.versions.node})`,
+    clock: systemClock,
+    log,
+    ...(options.onWaiting === undefined ? {} : { onWaiting: options.onWaiting }),
+  })
+  stack.defer(() => hub.close())
+  const socketPath = localSocketPath(root, marker.archiveId)
+  const service = writable ? undefined : await findService(socketPath, signal)
+  const witness = await readWitnessBook(WITNESS_FILE)
+  const closing = stack.move()
+  return {
+    root,
+    settings: settingsOf(config),
+    catalog,
+    blobs: createBlobStore({ root, archiveId: marker.archiveId, hashPool, log }),
+    records: createRecordStore({ root, log }),
+    hub,
+    witness,
+    clock: systemClock,
+    log,
+    writable,
+    service,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
+}
+
+/** Makes and marks the archive folder, which may exist already if it is empty. */
+export async function initArchive(config: Config, log: Log): Promise<void> {
+  await initArchiveFolder(config.archive, log)
+}
+
+async function takeLock(stack: AsyncDisposableStack, root: string, mode: OpenOptions['mode']): Promise<boolean> {
+  try {
+    stack.use(await acquireArchiveLock(root))
+    return true
+  } catch (error) {
+    const isHeld = error instanceof ArchiveError && error.code === 'ARCHIVE_LOCKED'
+    if (mode === 'auto' && isHeld) return false
+    throw error
+  }
+}
+
+function proxyOf(config: Config): { http?: string; https?: string; no?: string } | undefined {
+  const { http, https, noProxy } = config.proxy
+  if (http === undefined && https === undefined) return undefined
+  return {
+    ...(http === undefined ? {} : { http: http.reveal() }),
+    ...(https === undefined ? {} : { https: https.reveal() }),
+    ...(noProxy === undefined ? {} : { no: noProxy }),
+  }
+}
+
+async function findService(socketPath: string, signal: AbortSignal): Promise<ServiceLink | undefined> {
+  const answer = await requestLocally(socketPath, 'status', {}).catch(() => undefined)
+  signal.throwIfAborted()
+  if (answer === undefined) return undefined
+  return {
+    request: async (operation, parameters) => {
+      const reply = await requestLocally(socketPath, operation, parameters).catch((error: unknown) => {
+        throw new ArchiveError('SERVICE_UNAVAILABLE', `the service refused ${operation}: ${(error as Error).message}`, {
+          cause: error,
+          hint: 'nothing changed; `weightvault status` shows whether the service runs',
+        })
+      })
+      if (reply !== undefined) return reply.result
+      throw new ArchiveError('SERVICE_UNAVAILABLE', 'the service stopped while it was asked', {
+        hint: 'start it again, or repeat the command: without a service it works on the archive directly',
+      })
+    },
+  }
+}
+
+/** The version in package.json, the only place that has it. */
+export async function programVersion(): Promise<string> {
+  const text = await readFile(join(import.meta.dirname, '..', 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

@@ -3,7 +3,7 @@ import type { LicenseFacts } from './repo.ts'
 const MAX_VALUE_LENGTH = 200
 const TAG_PREFIX = 'license:'
 /** Characters that show nothing: a licence spelled with one looks like the licence without it. */
-const INVISIBLE = /[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/g
+const INVISIBLE = /\p{Cf}/gu
 
 /**
  * The licence a repository states: from its card, else from its `license:` tags. A list is joined by ", "; a number,

@@ -1,0 +1,94 @@
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { type AddressGuard, AddressRefusedError } from './address-guard.ts'
+
+/** Addresses of proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold them. */
+export interface ProxyOptions {
+  readonly http?: string
+  readonly https?: string
+  readonly no?: string
+}
+
+/** Connections kept to one origin; more requests wait for a free one. */
+const CONNECTIONS_PER_ORIGIN = 16
+/** An origin is forgotten when its connections are gone; this bounds hosts that redirects name. */
+const MAX_ORIGINS = 256
+const MAX_HEADER_BYTES = 32 * 1024
+const KEEP_ALIVE_MS = 20_000
+const KEEP_ALIVE_MAX_MS = 60_000
+
+/**
+ * A dispatcher whose connections were checked by the guard. HTTP/1.1 only: HTTP/2 windows cap a bulk stream. Its own
+ * timers for headers and bodies are off, the exchange has better ones.
+ *
+ * Behind a proxy the proxy resolves names, so there the guard sees spellings only, not addresses.
+ */
+export function createDispatcher(
+  guard: AddressGuard,
+  proxy: ProxyOptions | undefined,
+  connectMs: number,
+): Pick<Dispatcher, 'dispatch' | 'destroy'> {
+  const options = {
+    connect: guardedConnector(guard, connectMs),
+    connectTimeout: connectMs,
+    connections: CONNECTIONS_PER_ORIGIN,
+    maxOrigins: MAX_ORIGINS,
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+  }
+  if (proxy === undefined) return new Agent(options)
+  return new ProxyByScheme(
+    new EnvHttpProxyAgent({ ...options, ...onlyProxy(proxy.http, proxy.no) }),
+    new EnvHttpProxyAgent({ ...options, ...onlyProxy(proxy.https, proxy.no) }),
+  )
+}
+
+/** One proxy for every scheme: undici's agent would use an HTTP proxy for https, and read the environment, where one is missing. */
+function onlyProxy(uri: string | undefined, no: string | undefined) {
+  return { httpProxy: uri ?? '', httpsProxy: uri ?? '', noProxy: no ?? '' }
+}
+
+class ProxyByScheme {
+  readonly #http: EnvHttpProxyAgent
+  readonly #https: EnvHttpProxyAgent
+
+  constructor(http: EnvHttpProxyAgent, https: EnvHttpProxyAgent) {
+    this.#http = http
+    this.#https = https
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const isHttps = String(options.origin).startsWith('https:')
+    return (isHttps ? this.#https : this.#http).dispatch(options, handler)
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all([this.#http.destroy(), this.#https.destroy()])
+  }
+}
+
+function guardedConnector(guard: AddressGuard, connectMs: number): buildConnector.connector {
+  // One connector an origin: it keeps the TLS sessions, and the lookup must know for whom it resolves.
+  const connectors = new Map<string, buildConnector.connector>()
+  return (options, callback) => {
+    const target = targetOf(options)
+    const refusal = guard.refusal(target)
+    if (refusal !== undefined) return callback(new AddressRefusedError(refusal), null)
+    let connector = connectors.get(target.origin)
+    if (connector === undefined) {
+      if (connectors.size >= MAX_ORIGINS) connectors.clear()
+      connector = buildConnector({ timeout: connectMs, allowH2: false, lookup: guard.lookupFor(target) })
+      connectors.set(target.origin, connector)
+    }
+    connector(options, callback)
+  }
+}
+
+function targetOf(options: buildConnector.Options): { origin: string; hostname: string } {
+  const host = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname
+  const url = new URL(`${options.protocol}//${host}${options.port === '' ? '' : `:${options.port}`}`)
+  return { origin: url.origin, hostname: url.hostname.replace(/^\[(.*)\]$/, '$1') }
+}

@@ -1,0 +1,200 @@
+import { decodeDigits } from '../domain/decode.ts'
+import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
+import type { RangeBody, ResolvedFile } from '../ports.ts'
+import { readQuota } from './ask-hub.ts'
+import { isEndpoint } from './endpoint.ts'
+import { readBeginning } from './http-body.ts'
+import { exchange, type HttpAnswer } from './http-exchange.ts'
+import {
+  headerText,
+  parseContentEtag,
+  parseContentRange,
+  parseRetryAfter,
+  parseUnsatisfiedRange,
+} from './http-headers.ts'
+import { type HubContext, requestHeaders } from './hub-context.ts'
+import { readRefusal, redirectRefused, transportArchiveError } from './hub-errors.ts'
+import { readRedirect } from './redirects.ts'
+import { describeFile, fileRefusal } from './resolve-file.ts'
+import { createRangeBody } from './range-body.ts'
+import { TransportError } from './transport-error.ts'
+import { readTarget, type Target, targetHost } from './url-target.ts'
+
+const MAX_REDIRECTS = 5
+const MAX_ERROR_BYTES = 16 * 1024
+/** How storage behind signed links says that a link is no longer good. */
+const SIGNATURE_WORDS = /signature|expired|accessdenied|access denied|invalid ?token|authenticationfailed|key-pair-id/i
+
+/** What was asked for. */
+interface Wanted {
+  readonly resolved: ResolvedFile
+  readonly start: number
+  readonly end: number
+  readonly what: string
+}
+
+/** Opens bytes `[start, end)` of a resolved file. See `HubSource.openRange`. */
+export async function openRange(
+  context: HubContext,
+  resolved: ResolvedFile,
+  range: { readonly start: number; readonly end: number },
+  signal: AbortSignal,
+): Promise<RangeBody> {
+  const wanted: Wanted = { resolved, start: range.start, end: range.end, what: describeFile(resolved.file) }
+  const reading = readTarget(resolved.url, undefined)
+  if (reading.kind === 'refused') throw redirectRefused(wanted.what, reading.reason)
+  let { target } = reading
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    const answer = await send(context, wanted, target, signal)
+    try {
+      const next = readRedirect(context, answer, target, wanted.what)
+      if (next === undefined) return await judge(context, wanted, answer, target)
+      answer.discard()
+      target = next
+    } catch (thrown) {
+      answer.discard()
+      throw thrown
+    }
+  }
+  throw redirectRefused(wanted.what, `there were more than ${MAX_REDIRECTS}`)
+}
+
+async function send(context: HubContext, wanted: Wanted, target: Target, signal: AbortSignal): Promise<HttpAnswer> {
+  const { headersMs, idleMs, transferMs } = context.deadlines
+  const limits = { headersMs, idleMs, totalMs: transferMs }
+  // Any coding but identity makes a CDN ignore the range, and the bytes are not the file's.
+  const extra: Record<string, string> = { accept: '*/*', 'accept-encoding': 'identity' }
+  if (wanted.end > 0) extra['range'] = `bytes=${wanted.start}-${wanted.end - 1}`
+  const headers = requestHeaders(context, target, extra)
+  // File bytes from the Hub's own address may be charged to its quota; those from a CDN are not.
+  const route = target.path.includes('/resolve/') ? 'resolve' : 'resolve-cache'
+  const permit = isEndpoint(context.endpoint, target) ? await context.quota.enter(route, signal) : undefined
+  let isAnswered = false
+  try {
+    const answer = await exchange(context.bulk, { method: 'GET', target, headers }, limits, signal)
+    isAnswered = true
+    permit?.leave(readQuota(answer.headers))
+    return answer
+  } catch (thrown) {
+    throw thrown instanceof TransportError ? transferError(thrown, wanted.what, target) : thrown
+  } finally {
+    if (!isAnswered) permit?.leave('failed')
+  }
+}
+
+async function judge(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): Promise<RangeBody> {
+  const { status } = answer
+  if (status !== 200 && status !== 206) throw await refusal(context, wanted, answer, target)
+  const coding = headerText(answer.headers, 'content-encoding')
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') {
+    throw invalid(wanted, `the bytes are coded ("${coding.slice(0, 40)}")`)
+  }
+  requireSameContent(context, wanted, answer, target)
+  const length = contentLength(wanted, answer)
+  const { start, end, total } = status === 206 ? partOf(wanted, answer) : wholeOf(wanted, length)
+  if (wanted.resolved.size !== undefined && total !== wanted.resolved.size) {
+    throw invalid(wanted, `the file has ${total} bytes, not ${wanted.resolved.size} as the Hub said`)
+  }
+  if (length !== undefined && length !== end - start) {
+    throw invalid(wanted, `${length} bytes are announced where ${end - start} belong`)
+  }
+  return createRangeBody(answer, { start, length: end - start, totalSize: total }, (thrown) =>
+    thrown instanceof TransportError ? transferError(thrown, wanted.what, target) : thrown,
+  )
+}
+
+/** The Hub's own answers say what they are about; a CDN's ETag is a hash of another kind. */
+function requireSameContent(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): void {
+  if (!isEndpoint(context.endpoint, target)) return
+  const commit = headerText(answer.headers, 'x-repo-commit')
+  if (commit !== undefined && commit !== wanted.resolved.file.commit)
+    throw invalid(wanted, 'it is about another commit')
+  const etag = parseContentEtag(headerText(answer.headers, 'x-linked-etag') ?? headerText(answer.headers, 'etag'))
+  if (etag === undefined || wanted.resolved.etag === undefined || etag === wanted.resolved.etag) return
+  throw invalid(wanted, 'the content changed since it was resolved')
+}
+
+function contentLength(wanted: Wanted, answer: HttpAnswer): number | undefined {
+  const text = headerText(answer.headers, 'content-length')
+  if (text === undefined) return undefined
+  const length = decodeDigits(text)
+  if (length === undefined || headerText(answer.headers, 'transfer-encoding') !== undefined) {
+    throw invalid(wanted, 'its length is announced in two ways or not as a number')
+  }
+  return length
+}
+
+function partOf(wanted: Wanted, answer: HttpAnswer): { start: number; end: number; total: number } {
+  if (/multipart/i.test(headerText(answer.headers, 'content-type') ?? '')) {
+    throw invalid(wanted, 'it came in several parts')
+  }
+  const range = parseContentRange(headerText(answer.headers, 'content-range'))
+  if (range === undefined) throw invalid(wanted, 'it does not say which bytes it holds')
+  if (range.start !== wanted.start || range.end !== wanted.end) {
+    throw invalid(wanted, `it holds bytes ${range.start} to ${range.end}, not ${wanted.start} to ${wanted.end}`)
+  }
+  return range
+}
+
+function wholeOf(wanted: Wanted, length: number | undefined): { start: number; end: number; total: number } {
+  const total = length ?? wanted.resolved.size
+  if (total === undefined) throw invalid(wanted, 'the whole file came and nobody says how long it is')
+  if (wanted.end === 0 && total !== 0) throw invalid(wanted, `an empty file has ${total} bytes`)
+  return { start: 0, end: total, total }
+}
+
+async function refusal(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): Promise<ArchiveError> {
+  const { status, headers } = answer
+  const body = await readBeginning(answer, MAX_ERROR_BYTES)
+  const host = targetHost(target)
+  const isHub = isEndpoint(context.endpoint, target)
+  const speaksOfSignature = SIGNATURE_WORDS.test(body.toString('latin1'))
+  if (status === 416) {
+    const totalSize = parseUnsatisfiedRange(headerText(headers, 'content-range'))
+    return rangeError('TRANSFER_INVALID', wanted, `${host} has no such bytes (status 416)`, { totalSize })
+  }
+  if (status === 404 || status === 410) {
+    return rangeError('FILE_UNAVAILABLE', wanted, `${host} does not have it (status ${status})`, { host, status })
+  }
+  if ((status === 403 && !isHub) || ([400, 401, 403].includes(status) && speaksOfSignature)) {
+    return rangeError('LINK_EXPIRED', wanted, `${host} no longer accepts the link (status ${status})`, { host, status })
+  }
+  if (status === 429 || status === 408 || status >= 500) {
+    const retryAfterMs = parseRetryAfter(headerText(headers, 'retry-after'), context.clock.now())
+    return rangeError('HUB_UNREACHABLE', wanted, `${host} cannot serve it now (status ${status})`, {
+      host,
+      status,
+      retryAfterMs,
+    })
+  }
+  if (isHub && (status === 401 || status === 403)) return fileRefusal(readRefusal(status, headers, body), wanted.what)
+  return rangeError('TRANSFER_INVALID', wanted, `${host} answered with status ${status}`, { host, status })
+}
+
+function transferError(error: TransportError, what: string, target: Target): ArchiveError {
+  const host = targetHost(target)
+  const codes = {
+    interrupted: 'TRANSFER_INTERRUPTED',
+    stalled: 'TRANSFER_STALLED',
+    malformed: 'TRANSFER_INVALID',
+  } as const
+  const { failure } = error
+  if (failure !== 'interrupted' && failure !== 'stalled' && failure !== 'malformed') {
+    return transportArchiveError(error, what, host)
+  }
+  return new ArchiveError(codes[failure], `the transfer of ${what} from ${host} failed: ${error.message}`, {
+    cause: error,
+    hint: TRANSFER_HINT,
+    details: { host, failure },
+  })
+}
+
+const TRANSFER_HINT = 'What arrived is kept only after it is verified. It will be tried again.'
+
+function invalid(wanted: Wanted, reason: string): ArchiveError {
+  return rangeError('TRANSFER_INVALID', wanted, reason, {})
+}
+
+function rangeError(code: ErrorCode, wanted: Wanted, reason: string, details: Record<string, unknown>): ArchiveError {
+  return new ArchiveError(code, `could not download ${wanted.what}: ${reason}`, { hint: TRANSFER_HINT, details })
+}

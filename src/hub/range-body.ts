@@ -1,0 +1,62 @@
+import { ArchiveError } from '../domain/errors.ts'
+import type { RangeBody } from '../ports.ts'
+import type { HttpAnswer } from './http-exchange.ts'
+
+/** What the headers of an answer promised, checked. */
+export interface PromisedBytes {
+  readonly start: number
+  readonly length: number
+  readonly totalSize: number
+}
+
+const HINT = 'What arrived is kept only after it is verified. It will be tried again.'
+
+/**
+ * The body of a checked answer. Its chunks end normally only when exactly the promised number of bytes came.
+ * @param explain makes of what broke the exchange what the caller understands
+ */
+export function createRangeBody(
+  answer: HttpAnswer,
+  promised: PromisedBytes,
+  explain: (thrown: unknown) => unknown,
+): RangeBody {
+  return {
+    start: promised.start,
+    totalSize: promised.totalSize,
+    chunks: () => readExactly(answer, promised.length, explain),
+    async [Symbol.asyncDispose]() {
+      answer.discard()
+    },
+  }
+}
+
+async function* readExactly(
+  answer: HttpAnswer,
+  length: number,
+  explain: (thrown: unknown) => unknown,
+): AsyncGenerator<Uint8Array> {
+  let left = length
+  try {
+    for (let chunk = await nextChunk(answer, explain); chunk !== undefined; chunk = await nextChunk(answer, explain)) {
+      const kept = chunk.subarray(0, left)
+      left -= kept.length
+      if (kept.length > 0) yield kept
+      if (kept.length < chunk.length) {
+        throw new ArchiveError('TRANSFER_INVALID', `more than the promised ${length} bytes came`, { hint: HINT })
+      }
+    }
+    if (left > 0) {
+      throw new ArchiveError('TRANSFER_INTERRUPTED', `${left} of ${length} bytes did not come`, { hint: HINT })
+    }
+  } finally {
+    answer.discard()
+  }
+}
+
+async function nextChunk(answer: HttpAnswer, explain: (thrown: unknown) => unknown): Promise<Uint8Array | undefined> {
+  try {
+    return await answer.next()
+  } catch (thrown) {
+    throw explain(thrown)
+  }
+}

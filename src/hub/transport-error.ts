@@ -1,0 +1,48 @@
+import { errors } from 'undici'
+import { AddressRefusedError } from './address-guard.ts'
+
+/**
+ * What can happen to an exchange below HTTP. `unreachable`: no connection. `interrupted`: it broke. `stalled`: a deadline
+ * of ours passed. `malformed`: not HTTP. `certificate`: TLS refused the host. `address`: the guard refused it.
+ */
+export type TransportFailure = 'unreachable' | 'interrupted' | 'stalled' | 'malformed' | 'certificate' | 'address'
+
+/** An exchange that failed below HTTP. The message names no address. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError'
+  readonly failure: TransportFailure
+
+  constructor(failure: TransportFailure, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.failure = failure
+  }
+}
+
+const INTERRUPTED = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ECONNABORTED',
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+])
+const CERTIFICATE = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/
+
+/** Names what undici or the socket threw. */
+export function toTransportError(thrown: unknown): TransportError {
+  if (thrown instanceof TransportError) return thrown
+  if (thrown instanceof AddressRefusedError) return new TransportError('address', thrown.message, thrown)
+  const code = codeOf(thrown)
+  if (thrown instanceof errors.HTTPParserError || thrown instanceof errors.HeadersOverflowError) {
+    return new TransportError('malformed', `the answer is not valid HTTP (${code})`, thrown)
+  }
+  if (CERTIFICATE.test(code))
+    return new TransportError('certificate', `the TLS certificate was refused (${code})`, thrown)
+  if (INTERRUPTED.has(code)) return new TransportError('interrupted', `the connection broke (${code})`, thrown)
+  return new TransportError('unreachable', `no connection (${code})`, thrown)
+}
+
+function codeOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return 'unknown'
+  const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined
+  return code ?? (thrown.cause === undefined ? thrown.name : codeOf(thrown.cause))
+}

@@ -1,0 +1,223 @@
+import { lstatSync, type Dir, type Stats } from 'node:fs'
+import { lstat, opendir, readdir, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parseGitOid, parseSha256, type Sha256 } from '../domain/digest.ts'
+import { ArchiveError, invariant } from '../domain/errors.ts'
+import type { ContentKey } from '../domain/listing.ts'
+import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import type { HashPool } from '../lib/hash-files.ts'
+import type { BlobStore, Digests, Log, PartialFile, QuarantineNote } from '../ports.ts'
+import { Layout } from './layout.ts'
+import { readMarker } from './marker.ts'
+import { PartialDownload, type FinishedPartial } from './partial-file.ts'
+import { fixityFailed, publishPartial } from './publish-blob.ts'
+import { moveToQuarantine } from './quarantine.ts'
+import { openOrResume, type PartialContext } from './resume-partial.ts'
+import { missingMarker, onDisk, storeError } from './store-error.ts'
+
+const PIECE_BYTES = 16 * 1024 * 1024
+
+export interface BlobStoreOptions {
+  /** An archive folder that `openArchiveFolder` accepted. */
+  readonly root: string
+  readonly archiveId: string
+  /** Unit of resume; 16 MiB. */
+  readonly pieceBytes?: number
+  /** Belongs to the caller, who closes it after the store's last use. */
+  readonly hashPool: HashPool
+  readonly log: Log
+}
+
+/**
+ * The blob store of an archive folder. `sizeOf`, `list`, `digest` and the rest that only reads may be used beside a
+ * process that writes; everything else needs the archive's lock.
+ * @throws ArchiveError ARCHIVE_MISSING_MARKER when the folder is gone
+ */
+export function createBlobStore(options: BlobStoreOptions): BlobStore {
+  return new FolderBlobStore(options)
+}
+
+class FolderBlobStore implements BlobStore {
+  readonly #layout: Layout
+  readonly #archiveId: string
+  readonly #device: bigint
+  readonly #context: PartialContext
+  readonly #open = new Map<ContentKey, PartialDownload | 'opening'>()
+  readonly #finished = new Map<ContentKey, FinishedPartial>()
+  /** Folders whose names this process has made durable. */
+  readonly #known = new Set<string>()
+  /** Blob folders synced since this process started: an earlier one may have died before it could. */
+  readonly #settled = new Set<string>()
+
+  constructor({ root, archiveId, pieceBytes = PIECE_BYTES, hashPool, log }: BlobStoreOptions) {
+    this.#layout = new Layout(root)
+    this.#archiveId = archiveId
+    this.#context = { layout: this.#layout, pool: hashPool, log, pieceBytes }
+    const facts = lstatSync(root, { bigint: true, throwIfNoEntry: false })
+    if (facts === undefined) throw missingMarker(root, undefined)
+    this.#device = facts.dev
+  }
+
+  async sizeOf(sha256: Sha256): Promise<number | undefined> {
+    const path = this.#layout.blob(sha256)
+    return onDisk(this.#layout, path, async () => {
+      const facts = await lstatIfThere(path)
+      if (facts === undefined) {
+        await this.#assertBlobFolder()
+        return undefined
+      }
+      if (!facts.isFile()) throw fixityFailed(this.#layout.shown(path), 'is no regular file')
+      await this.#settle(dirname(path))
+      return facts.size
+    })
+  }
+
+  async openPartial(key: ContentKey, size: number, signal: AbortSignal): Promise<PartialFile> {
+    signal.throwIfAborted()
+    invariant(Number.isSafeInteger(size) && size >= 0, `${size} is a size`)
+    invariant(!this.#open.has(key), `${key} is open once`)
+    const path = this.#layout.partialFile(key)
+    this.#open.set(key, 'opening')
+    this.#finished.delete(key)
+    try {
+      const opened = await onDisk(this.#layout, path, () => openOrResume(this.#context, key, size, signal))
+      const partial = new PartialDownload(this.#context, key, size, opened, {
+        finished: (finished) => this.#finished.set(key, finished),
+        restarted: () => this.#finished.delete(key),
+        closed: () => this.#open.delete(key),
+      })
+      this.#open.set(key, partial)
+      return partial
+    } catch (error) {
+      this.#open.delete(key)
+      throw error
+    }
+  }
+
+  async publish(key: ContentKey, digests: Digests, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const blob = this.#layout.blob(digests.sha256)
+    const finished = this.#finished.get(key)
+    if (finished === undefined) {
+      invariant((await this.sizeOf(digests.sha256)) === digests.size, `${key} was finished before it is published`)
+      return
+    }
+    const { sha256, gitOid, size } = finished.digests
+    const isProven = sha256 === digests.sha256 && gitOid === digests.gitOid && size === digests.size
+    invariant(isProven, 'only digests that were read back are published')
+    // A published blob is never open for writing.
+    await this.#close(key)
+    await onDisk(this.#layout, blob, () => publishPartial(this.#layout, key, finished, this.#known))
+    this.#finished.delete(key)
+  }
+
+  async quarantinePartial(key: ContentKey, note: QuarantineNote, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await this.#close(key)
+    const path = this.#layout.partialFile(key)
+    await onDisk(this.#layout, path, async () => {
+      const movedTo = await moveToQuarantine(this.#layout, path, note)
+      await unlinkIfThere(this.#layout.pieceJournal(key))
+      const fields = { key, reason: note.reason, movedTo: movedTo && this.#layout.shown(movedTo) }
+      this.#context.log.warn(fields, movedTo === undefined ? 'nothing to quarantine' : 'partial quarantined')
+    })
+    this.#finished.delete(key)
+  }
+
+  async digest(sha256: Sha256, signal: AbortSignal): Promise<Digests> {
+    const path = this.#layout.blob(sha256)
+    try {
+      const found = await this.#context.pool.hashFile(path, signal)
+      const [actual, gitOid] = [parseSha256(found.sha256), parseGitOid(found.gitOid)]
+      invariant(actual !== undefined && gitOid !== undefined, 'the hash pool returns digests')
+      return { sha256: actual, gitOid, size: found.size }
+    } catch (error) {
+      const shown = this.#layout.shown(path)
+      if (isErrno(error, 'ELOOP', 'ENXIO', 'EINVAL')) throw fixityFailed(shown, 'is no regular file', error)
+      if (!isErrno(error, 'ENOENT')) throw await storeError(this.#layout, path, error)
+      await this.#assertBlobFolder()
+      throw new ArchiveError('FILE_UNKNOWN', `${shown} is not in the archive`, { cause: error })
+    }
+  }
+
+  async *list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {
+    const folders = await onDisk(this.#layout, this.#layout.blobs, () => readdir(this.#layout.blobs))
+    for (const folder of folders.filter((name) => /^[0-9a-f]{2}$/.test(name))) {
+      const path = join(this.#layout.blobs, folder)
+      const names: Dir = await onDisk(this.#layout, path, () => opendir(path))
+      for await (const { name } of names) {
+        signal.throwIfAborted()
+        const sha256 = parseSha256(name)
+        const facts = sha256?.startsWith(folder) ? await lstatIfThere(join(path, name)) : undefined
+        if (sha256 === undefined || facts === undefined || !facts.isFile()) {
+          this.#context.log.warn({ path: this.#layout.shown(join(path, name)) }, 'foreign file among the blobs ignored')
+          continue
+        }
+        yield { sha256, size: facts.size }
+      }
+    }
+  }
+
+  async partialBytes(): Promise<number> {
+    return onDisk(this.#layout, this.#layout.partial, async () => {
+      let bytes = 0
+      for (const name of await readdir(this.#layout.partial)) {
+        const facts = name.endsWith('.part') ? await lstatIfThere(join(this.#layout.partial, name)) : undefined
+        if (facts?.isFile()) bytes += facts.size
+      }
+      return bytes
+    })
+  }
+
+  async freeBytes(): Promise<number> {
+    return onDisk(this.#layout, this.#layout.blobs, async () => {
+      const { bavail, bsize } = await statfs(this.#layout.blobs, { bigint: true })
+      return Number(bavail * bsize)
+    })
+  }
+
+  async assertMounted(): Promise<void> {
+    const marker = await readMarker(this.#layout.root)
+    const { dev } = await onDisk(this.#layout, this.#layout.root, () => lstat(this.#layout.root, { bigint: true }))
+    if (marker.archiveId === this.#archiveId && dev === this.#device) return
+    throw new ArchiveError(
+      'ARCHIVE_MISSING_MARKER',
+      `${this.#layout.root} is on another disk than when it was opened`,
+      {
+        hint: 'Mount the right disk. If it was mounted anew on purpose, restart weightvault.',
+        details: { expected: this.#archiveId, actual: marker.archiveId },
+      },
+    )
+  }
+
+  async #close(key: ContentKey): Promise<void> {
+    const partial = this.#open.get(key)
+    invariant(partial !== 'opening', `${key} is open`)
+    await partial?.[Symbol.asyncDispose]()
+  }
+
+  /** An empty mount point looks like an archive that lost every blob: it must not be believed. */
+  async #assertBlobFolder(): Promise<void> {
+    if ((await lstatIfThere(this.#layout.blobs)) === undefined) throw missingMarker(this.#layout.root, undefined)
+  }
+
+  async #settle(folder: string): Promise<void> {
+    if (this.#settled.has(folder)) return
+    try {
+      await syncDirectory(folder)
+    } catch (error) {
+      // Whoever may only read has nothing to make durable.
+      if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error
+    }
+    this.#settled.add(folder)
+  }
+}
+
+async function lstatIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,79 @@
+import { lstat, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Sha256 } from '../domain/digest.ts'
+import { ArchiveError, invariant } from '../domain/errors.ts'
+import type { ContentKey } from '../domain/listing.ts'
+import { linkOnce, makeDirectories, OPEN_EXISTING, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import type { Layout } from './layout.ts'
+import type { FinishedPartial } from './partial-file.ts'
+
+/**
+ * Gives a finished partial its blob name: folder made durable → link without replacing → fsync of the folder → partial
+ * and journal removed. A crash between any two steps leaves a partial that can be published again. On a file system
+ * without hard links the partial is moved instead, which the archive's lock makes safe.
+ * @throws errno errors; FIXITY_FAILED where something else has the name: it is never overwritten
+ */
+export async function publishPartial(
+  layout: Layout,
+  key: ContentKey,
+  finished: FinishedPartial,
+  known: Set<string>,
+): Promise<void> {
+  const { digests } = finished
+  assertKeyMatches(key, digests)
+  const partial = layout.partialFile(key)
+  await assertUntouched(partial, finished)
+  await makeDirectories(layout.blobs, [layout.blobFolderName(digests.sha256)], known)
+  const blob = layout.blob(digests.sha256)
+  const outcome = await linkOnce(partial, blob)
+  if (outcome === 'exists') await assertSameSize(layout, blob, digests.size)
+  try {
+    await syncDirectory(dirname(blob))
+  } catch (error) {
+    // The name may vanish in a power cut, so it must not be taken for a held blob now. The bytes stay in the partial.
+    if (outcome === 'linked') await unlinkIfThere(blob)
+    throw error
+  }
+  await unlinkIfThere(partial)
+  await unlinkIfThere(layout.pieceJournal(key))
+}
+
+/** Held bytes were hashed to their name once; a wrong size, link or folder there is damage, not a reason to fetch. */
+async function assertSameSize(layout: Layout, blob: string, size: number): Promise<void> {
+  const facts = await lstat(blob)
+  if (facts.isFile() && facts.size === size) return
+  throw fixityFailed(
+    layout.shown(blob),
+    facts.isFile() ? `has ${facts.size} bytes instead of ${size}` : 'is no regular file',
+  )
+}
+
+export function fixityFailed(shown: string, what: string, cause?: unknown): ArchiveError {
+  return new ArchiveError('FIXITY_FAILED', `${shown} ${what}`, {
+    cause,
+    hint: 'It was left as it is. Run `weightvault verify`, then move it away by hand and sync again.',
+    details: { path: shown },
+  })
+}
+
+function assertKeyMatches(key: ContentKey, digests: { sha256: Sha256; gitOid: string; size: number }): void {
+  const actual = key.startsWith('sha256-') ? `sha256-${digests.sha256}` : `git-${digests.gitOid}-${digests.size}`
+  if (actual === key) return
+  throw new ArchiveError('DIGEST_MISMATCH', `the bytes fetched for ${key} are ${actual}`, {
+    hint: 'They are not published. The file is fetched again later.',
+    details: { expected: key, actual },
+  })
+}
+
+/** The very file that was fsynced and hashed, unchanged since. */
+async function assertUntouched(partial: string, finished: FinishedPartial): Promise<void> {
+  await using handle = await open(partial, OPEN_EXISTING)
+  const facts = await handle.stat({ bigint: true })
+  const isSame =
+    facts.isFile() &&
+    facts.dev === finished.dev &&
+    facts.ino === finished.ino &&
+    facts.mtimeNs === finished.mtimeNs &&
+    facts.size === BigInt(finished.digests.size)
+  invariant(isSame, 'the partial is the file that was hashed')
+}

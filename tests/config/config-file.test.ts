@@ -56,7 +56,10 @@ test('addWatch refuses an entry that the configuration would refuse, and makes n
     { org: 'a', every: '5' },
     { repo: 'a/b', match: '*' },
   ]) {
-    assert.equal((await archiveErrorOf(addWatch(path, entry, t.signal))).code, 'CONFIG_INVALID')
+    const error = await archiveErrorOf(addWatch(path, entry, t.signal))
+
+    assert.equal(error.code, 'CONFIG_INVALID')
+    assert.match(error.message, /^watch entry: /)
   }
 
   assert.deepEqual(await readdir(folder), [])

@@ -5,7 +5,7 @@ import { type ConfigFileValues, configSchema } from './config-schema.ts'
 import { type ParsedYaml, parseConfigYaml } from './parse-config-yaml.ts'
 
 /** The values of a configuration file, or what is wrong with it. */
-export type CheckedConfig =
+type CheckedConfig =
   | { readonly values: ConfigFileValues; readonly yaml: ParsedYaml }
   | { readonly problems: readonly ConfigProblem[] }
 

@@ -115,7 +115,7 @@ export const listenAddress = z
   })
 
 /** Reads `host:port`; undefined when it is none. A host is an IP address or a name. */
-export function parseListenAddress(text: string): ListenAddress | undefined {
+function parseListenAddress(text: string): ListenAddress | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/.exec(text)
   if (match === null) return undefined
   const port = Number(match[3])

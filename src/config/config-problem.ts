@@ -28,7 +28,7 @@ export function printKeyPath(path: KeyPath): string {
 }
 
 /** `weightvault.yaml:6:11: watch[0].evry: Unknown key; did you mean "every"?` */
-export function printProblem(problem: ConfigProblem): string {
+function printProblem(problem: ConfigProblem): string {
   const place = problem.line === undefined ? problem.source : `${problem.source}:${problem.line}:${problem.column ?? 1}`
   return [place, problem.key, problem.message].filter((part) => part !== undefined && part !== '').join(': ')
 }

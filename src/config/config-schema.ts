@@ -170,8 +170,6 @@ export const configSchema = z
   })
   .describe('Configuration of weightvault. Every key is optional.')
 
-/** What may stand in the file. */
-export type ConfigInput = z.input<typeof configSchema>
 /** What the file means, before environment and flags. */
 export type ConfigFileValues = z.output<typeof configSchema>
 /** What may stand in one entry of the watch list. */

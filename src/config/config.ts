@@ -6,7 +6,7 @@ import type { ConfigFileValues, LogLevel } from './config-schema.ts'
 import type { NotifyChannel } from './notify-target.ts'
 import { Secret } from './secret.ts'
 
-export interface NotifyTarget {
+interface NotifyTarget {
   readonly channel: NotifyChannel
   readonly url: Secret
   readonly min: Severity
@@ -58,7 +58,7 @@ export interface Config {
 }
 
 /** What flags, environment and file locations add to the values of the file. */
-export interface ConfigSurroundings {
+interface ConfigSurroundings {
   readonly archive: string
   readonly endpoint: string
   readonly token: Secret | undefined

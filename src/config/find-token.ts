@@ -7,7 +7,7 @@ import { Secret } from './secret.ts'
 const MAX_TOKEN_FILE_BYTES = 4096
 
 /** The Hub token in force, and where it came from (for `doctor` and messages). */
-export interface FoundToken {
+interface FoundToken {
   readonly token: Secret | undefined
   /** `env HF_TOKEN`, `file <path>` or `config <file>`. */
   readonly source: string | undefined
@@ -43,7 +43,7 @@ export async function findToken(
 }
 
 /** Where `hf auth login` keeps its token. */
-export function loginTokenPath(env: NodeJS.ProcessEnv, homeDir: string): string {
+function loginTokenPath(env: NodeJS.ProcessEnv, homeDir: string): string {
   const cache = env['XDG_CACHE_HOME'] || join(homeDir, '.cache')
   return join(expandHome(env['HF_HOME'] || join(cache, 'huggingface'), homeDir), 'token')
 }

@@ -33,7 +33,7 @@ export interface LoadedConfig {
 }
 
 /** Which file to read, and how to name it in messages. */
-export interface ConfigLocation {
+interface ConfigLocation {
   readonly path: string
   readonly shownAs: string
   /** Set when a flag or variable names it: then it must exist. */
@@ -78,7 +78,7 @@ export async function loadConfig(input: LoadConfigInput, signal: AbortSignal): P
 }
 
 /** Where a configuration is looked for: the one that is named, or the usual places, first one first. */
-export function configLocations(
+function configLocations(
   flag: string | undefined,
   env: NodeJS.ProcessEnv,
   cwd: string,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { didYouMean } from './closest-word.ts'
 
-export const NOTIFY_CHANNELS = ['webhook', 'ntfy', 'slack', 'discord', 'mailto'] as const
+const NOTIFY_CHANNELS = ['webhook', 'ntfy', 'slack', 'discord', 'mailto'] as const
 export type NotifyChannel = (typeof NOTIFY_CHANNELS)[number]
 
 const CHANNEL_OF_SCHEME: ReadonlyMap<string, NotifyChannel> = new Map([

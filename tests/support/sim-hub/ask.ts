@@ -40,6 +40,8 @@ export function ask(url: string, options: AskOptions = {}): Promise<Answer> {
       ...(options.headers && { headers: options.headers }),
     },
     (incoming) => {
+      outgoing.off('error', reject)
+      outgoing.on('error', () => {}) // reported as `isComplete: false`
       const pieces: Buffer[] = []
       let size = 0
       const finish = () => {

@@ -19,7 +19,7 @@ export function cardOf(readme: StoredFile | undefined): CardData | undefined {
   const block = FRONT_MATTER.exec(fileBytes(readme).toString('utf8'))?.[1]
   if (block === undefined) return undefined
   try {
-    const value: unknown = parse(block, { maxAliasCount: 100, logLevel: 'silent' })
+    const value: unknown = parse(block, { maxAliasCount: 100, logLevel: 'error' })
     return isRecord(value) ? value : undefined
   } catch {
     return undefined

@@ -45,6 +45,10 @@ export function createFaults(): { faults: Faults; faultFor: (request: SeenReques
 function matches(fault: Fault, request: SeenRequest): boolean {
   if (fault.origin !== undefined && fault.origin !== request.origin) return false
   if (fault.method !== undefined && fault.method !== request.method) return false
+  if (fault.header !== undefined) {
+    const value = request.headers[fault.header.name.toLowerCase()]
+    if (value === undefined || !fault.header.value.test(value)) return false
+  }
   return (
     fault.path === undefined || new RegExp(fault.path.source, fault.path.flags.replace(/[gy]/g, '')).test(request.path)
   )

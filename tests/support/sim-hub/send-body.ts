@@ -6,6 +6,7 @@ import type { Fault } from './fault-types.ts'
 import type { Options } from './options.ts'
 
 const READ_BYTES = 1024 * 1024
+const EXTRA_BYTE = 0x78
 
 /** What to send: bytes `[start, end)` of a content, then `extra` more. */
 export interface BodySource {
@@ -51,15 +52,14 @@ async function endBody(response: ServerResponse, fault: Fault, isCut: boolean): 
   else response.socket?.end()
 }
 
-/** A private copy of the next bytes: the content may reuse its buffer for another request meanwhile. */
-function readChunk(source: BodySource, sent: number, length: number, flipBit: number | undefined): Buffer {
+/** Copies the next bytes: the content may reuse its own buffer for another request meanwhile. */
+function fillChunk(chunk: Buffer, source: BodySource, sent: number, flipBit: number | undefined): void {
   const position = source.start + sent
-  const own = Math.max(0, Math.min(length, source.end - position))
-  const chunk = own < length ? Buffer.alloc(length, 0x78) : Buffer.allocUnsafe(length)
+  const own = Math.max(0, Math.min(chunk.length, source.end - position))
   if (own > 0) chunk.set(source.content.read(position, own))
+  chunk.fill(EXTRA_BYTE, own)
   const flipped = flipBit === undefined ? -1 : flipBit - position
   if (flipped >= 0 && flipped < own) chunk[flipped] = (chunk[flipped] ?? 0) ^ 1
-  return chunk
 }
 
 async function writePieces(response: ServerResponse, chunk: Buffer, options: SendOptions): Promise<boolean> {
@@ -81,7 +81,7 @@ function pieceLength({ fault, pieceBytes, random }: SendOptions): number {
   return Math.max(1, Math.round(pieceBytes.min * (pieceBytes.max / pieceBytes.min) ** random()))
 }
 
-/** Resolves when the piece has left, with false when the connection is gone. */
+/** Resolves when the piece has left and its buffer may be reused, with false when the connection is gone. */
 function writePiece(response: ServerResponse, piece: Buffer): Promise<boolean> {
   if (response.destroyed || response.socket === null || response.socket.destroyed) return Promise.resolve(false)
   const { promise, resolve } = Promise.withResolvers<boolean>()

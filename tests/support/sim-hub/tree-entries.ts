@@ -15,7 +15,18 @@ export function isPlainPath(path: string): boolean {
  * Rows below a folder (`''` for the top): folders first, then files, each in path order.
  * @returns undefined when there is no such folder
  */
-export function rowsBelow(commit: Commit, folder: string, isRecursive: boolean): TreeRow[] | undefined {
+export function rowsBelow(commit: Commit, folder: string, isRecursive: boolean): readonly TreeRow[] | undefined {
+  const cache = rowCache.get(commit) ?? new Map<string, readonly TreeRow[] | undefined>()
+  rowCache.set(commit, cache)
+  const key = `${isRecursive} ${folder}`
+  const rows = cache.has(key) ? cache.get(key) : computeRows(commit, folder, isRecursive)
+  cache.set(key, rows)
+  return rows
+}
+
+const rowCache = new WeakMap<Commit, Map<string, readonly TreeRow[] | undefined>>()
+
+function computeRows(commit: Commit, folder: string, isRecursive: boolean): readonly TreeRow[] | undefined {
   const prefix = folder === '' ? '' : `${folder}/`
   const folders = new Set<string>()
   const files: TreeRow[] = []

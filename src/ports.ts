@@ -312,6 +312,7 @@ export interface FileRow extends Sibling {
 export interface SnapshotRow {
   readonly snapshotId: number
   readonly repoId: number
+  /** Its repo's name when it was listed: where listing and manifest are. The present name is in RepoRow. */
   readonly ref: RepoRef
   readonly hubId: HubId
   readonly commit: CommitId
@@ -360,12 +361,14 @@ export interface RepoFilter {
   readonly license?: string
   readonly state?: SnapshotState
   readonly upstream?: UpstreamState
+  /** Bytes the newest snapshot lists. */
   readonly largerBytes?: number
   readonly smallerBytes?: number
   /** Substring of `owner/name`, compared without case. */
   readonly text?: string
 }
 
+/** Events come oldest first: with `since` the first ones after it, without it the newest ones. */
 export interface EventFilter {
   readonly since?: number
   readonly type?: string
@@ -435,16 +438,24 @@ export interface Catalog extends AsyncDisposable {
   unlistedHeads(watch: string | undefined): Promise<UnlistedHead[]>
   /** The card facts of the last poll, for the listing of its head. */
   cardOf(repoId: number): Promise<CardFacts>
+  /**
+   * A commit that is there already is left as it is. Small files may be leased at once; large ones wait (hold 'budget')
+   * until applySchedule admits their snapshot.
+   */
   recordListing(record: ListingRecord): Promise<{ snapshotId: number; events: LoggedEvent[] }>
   /** Head snapshots that another policy decided: `policyKeys` maps watch → current key. */
   snapshotsDecidedBefore(policyKey: string, watch: string): Promise<SnapshotRow[]>
-  /** Replaces the decisions of a snapshot; files taken before stay held. Reopens a sealed snapshot that wants more. */
+  /**
+   * Replaces the decisions of a snapshot; files taken before stay held. Reopens a sealed snapshot that wants more; its
+   * new large files wait for applySchedule.
+   */
   redecide(
     snapshotId: number,
     decisions: readonly FileDecision[],
     policyKey: string,
     isSmall: (file: Sibling) => boolean,
   ): Promise<void>
+  /** Never to be sealed. What it wants is fetched all the same: each file proves itself. */
   blockSnapshot(snapshotId: number, code: string): Promise<void>
   pendingSnapshots(): Promise<PendingSnapshot[]>
   applySchedule(entries: readonly ScheduleEntry[]): Promise<void>
@@ -498,7 +509,10 @@ export interface Catalog extends AsyncDisposable {
 
   // reading
   repoRow(ref: RepoRef): Promise<RepoRow | undefined>
-  /** A page ordered by name (without case), after `after`. `withSnapshots` also loads every snapshot of each repo. */
+  /**
+   * A page ordered by name (without case), after `after`. It never ends between repos of one name, so it may be a little
+   * longer than `limit`. `withSnapshots` also loads every snapshot of each repo, newest first.
+   */
   listRepos(
     filter: RepoFilter,
     page: { after: RepoName | undefined; limit: number; withSnapshots: boolean },
@@ -509,7 +523,10 @@ export interface Catalog extends AsyncDisposable {
   /** A page of files in path order. */
   files(snapshotId: number, page: { after: string | undefined; limit: number }): Promise<FileRow[]>
   file(snapshotId: number, path: string): Promise<FileRow | undefined>
-  /** Wanted and skipped files of head snapshots for `plan`, in schedule order. */
+  /**
+   * In schedule order: with `taken` the wanted files that pending snapshots miss, else the files that the policy leaves
+   * of every repo's newest snapshot.
+   */
   planRows(page: {
     after: string | undefined
     limit: number
@@ -535,7 +552,7 @@ export interface PlanRow {
 }
 
 export interface PlanTotals {
-  /** Files and bytes wanted, not held, allowed now; each content counted once. */
+  /** Wanted and not held, without what budget or reserve hold back or upstream withholds; each content counted once. */
   readonly filesToFetch: number
   readonly bytesToFetch: number
   /** The same, held back by budget or reserve. */

@@ -1,0 +1,274 @@
+import type { FileDecision } from '../domain/decision.ts'
+import type { CommitId, HubId, Sha256 } from '../domain/digest.ts'
+import { ArchiveError } from '../domain/errors.ts'
+import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
+import type { Sibling } from '../domain/listing.ts'
+import type { Attestor, Coverage } from '../domain/manifest.ts'
+import type { RepoRef } from '../domain/repo.ts'
+import type {
+  Catalog,
+  Digests,
+  EventFilter,
+  ListingRecord,
+  Log,
+  PollRecord,
+  RepoFilter,
+  ScheduleEntry,
+} from '../ports.ts'
+import { prepareBulk, type Bulk } from './bulk.ts'
+import { completeJob } from './complete-job.ts'
+import * as events from './events.ts'
+import { fileByPath, filesPage } from './files.ts'
+import * as jobs from './jobs.ts'
+import * as known from './known-repos.ts'
+import { listRepos, repoRow, type RepoPage } from './list-repos.ts'
+import { recordListing, redecide } from './listings.ts'
+import { isPaused, setPaused } from './meta.ts'
+import { planRows, planTotals, type PlanPage } from './plan.ts'
+import { recordPoll } from './polls.ts'
+import { queuePage } from './queue.ts'
+import { applySchedule, bump } from './schedule.ts'
+import type { Db } from './schema.ts'
+import { recordSealed, sealable } from './seal.ts'
+import * as snapshots from './snapshots.ts'
+import { catalogError, checkpointSqlite, type SqliteHandle } from './sqlite.ts'
+import { totals } from './totals.ts'
+import { recordVerified } from './verified.ts'
+import { notePollFailure, watchStates } from './watches.ts'
+
+/** The catalog in one SQLite file. Every method is one transaction; they run one after another. */
+export class SqliteCatalog implements Catalog {
+  readonly archiveId: string
+  readonly #handle: SqliteHandle
+  readonly #bulk: Bulk
+  readonly #path: string
+  readonly #isReadOnly: boolean
+  readonly #log: Log
+  #isClosed = false
+
+  /** Takes over an open file whose schema is there. */
+  constructor(handle: SqliteHandle, options: { path: string; archiveId: string; mode: 'write' | 'read'; log: Log }) {
+    this.archiveId = options.archiveId
+    this.#handle = handle
+    this.#bulk = prepareBulk(handle.raw)
+    this.#path = options.path
+    this.#isReadOnly = options.mode === 'read'
+    this.#log = options.log
+  }
+
+  // watch
+  watchState(watch: string) {
+    return this.#read(async (db) => (await watchStates(db, watch))[0])
+  }
+  watchStates() {
+    return this.#read((db) => watchStates(db))
+  }
+  reposOfWatch(watch: string) {
+    return this.#read((db) => known.reposOfWatch(db, watch))
+  }
+  repoByName(ref: RepoRef) {
+    return this.#read(async (db) => knownOrNone(await known.storedRepoByName(db, ref)))
+  }
+  repoByHubId(hubId: HubId) {
+    return this.#read(async (db) => knownOrNone(await known.storedRepoByHubId(db, hubId)))
+  }
+  recordPoll(record: PollRecord) {
+    return this.#write((db) => recordPoll(db, this.#bulk, this.archiveId, record))
+  }
+  recordPollFailure(watch: string, at: string, code: string, message: string, changes: readonly ChangeEvent[]) {
+    return this.#write(async (db) => {
+      await notePollFailure(db, watch, at, { code, message })
+      return this.#append(db, changes)
+    })
+  }
+  appendEvents(changes: readonly ChangeEvent[]) {
+    return this.#write((db) => this.#append(db, changes))
+  }
+
+  // plan
+  unlistedHeads(watch: string | undefined) {
+    return this.#read((db) => known.unlistedHeads(db, watch))
+  }
+  cardOf(repoId: number) {
+    return this.#read((db) => known.cardOf(db, repoId))
+  }
+  recordListing(record: ListingRecord) {
+    return this.#write((db) => recordListing(db, this.#bulk, this.archiveId, record))
+  }
+  snapshotsDecidedBefore(policyKey: string, watch: string) {
+    return this.#read((db) => snapshots.snapshotsDecidedBefore(db, policyKey, watch))
+  }
+  redecide(
+    snapshotId: number,
+    decisions: readonly FileDecision[],
+    policyKey: string,
+    isSmall: (file: Sibling) => boolean,
+  ) {
+    return this.#write((db) => redecide(db, this.#bulk, { snapshotId, decisions, policyKey, isSmall }))
+  }
+  blockSnapshot(snapshotId: number, code: string) {
+    return this.#write((db) => snapshots.blockSnapshot(db, snapshotId, code))
+  }
+  pendingSnapshots() {
+    return this.#read((db) => snapshots.pendingSnapshots(db))
+  }
+  applySchedule(entries: readonly ScheduleEntry[]) {
+    return this.#write((db) => applySchedule(db, entries))
+  }
+
+  // run jobs
+  leaseJob(options: jobs.LeaseOptions) {
+    return this.#write((db) => jobs.leaseJob(db, options))
+  }
+  makeDue(repos?: readonly number[]) {
+    return this.#write((db) => jobs.makeDue(db, repos))
+  }
+  nextDueMs(repos?: readonly number[]) {
+    return this.#read((db) => jobs.nextDueMs(db, repos))
+  }
+  completeJob(jobId: number, digests: Digests, attestedBy: readonly Attestor[], at: string) {
+    return this.#write((db) => completeJob(db, jobId, digests, { attestedBy, at }))
+  }
+  failJob(jobId: number, code: string, nextTryMs: number, changes: readonly ChangeEvent[]) {
+    return this.#write(async (db) => {
+      await jobs.failJob(db, jobId, code, nextTryMs)
+      return this.#append(db, changes)
+    })
+  }
+  releaseJob(jobId: number) {
+    return this.#write((db) => jobs.releaseJob(db, jobId))
+  }
+  releaseAllLeases() {
+    return this.#write((db) => jobs.releaseAllLeases(db))
+  }
+
+  // seal and verify
+  sealable() {
+    return this.#read((db) => sealable(db))
+  }
+  recordSealed(
+    snapshotId: number,
+    revision: number,
+    coverage: Coverage,
+    sealedAt: string,
+    changes: readonly ChangeEvent[],
+  ) {
+    return this.#write(async (db) => {
+      await recordSealed(db, snapshotId, { revision, coverage, sealedAt })
+      return this.#append(db, changes)
+    })
+  }
+  recordVerified(sha256s: readonly Sha256[], at: string) {
+    return this.#write(() => recordVerified(this.#bulk, sha256s, at))
+  }
+
+  // queue control
+  setPaused(paused: boolean) {
+    return this.#write((db) => setPaused(db, paused))
+  }
+  isPaused() {
+    return this.#read((db) => isPaused(db))
+  }
+  bump(repoId: number) {
+    return this.#write((db) => bump(db, repoId))
+  }
+
+  // event journal
+  eventsNotExported(limit: number) {
+    return this.#read((db) => events.eventsNotExported(db, limit))
+  }
+  markExported(seq: number) {
+    return this.#write((db) => events.markExported(db, seq))
+  }
+
+  // reading
+  repoRow(ref: RepoRef) {
+    return this.#read((db) => repoRow(db, ref))
+  }
+  listRepos(filter: RepoFilter, page: RepoPage) {
+    return this.#read((db) => listRepos(db, filter, page))
+  }
+  snapshot(repoId: number, commit: CommitId) {
+    return this.#read((db) => snapshots.snapshotByCommit(db, repoId, commit))
+  }
+  snapshotsByPrefix(repoId: number, prefix: string) {
+    return this.#read((db) => snapshots.snapshotsByPrefix(db, repoId, prefix))
+  }
+  files(snapshotId: number, page: { after: string | undefined; limit: number }) {
+    return this.#read((db) => filesPage(db, snapshotId, page))
+  }
+  file(snapshotId: number, path: string) {
+    return this.#read((db) => fileByPath(db, snapshotId, path))
+  }
+  planRows(page: PlanPage) {
+    return this.#read((db) => planRows(db, page))
+  }
+  planTotals() {
+    return this.#read((db) => planTotals(db))
+  }
+  queue(page: { limit: number }) {
+    return this.#read((db) => queuePage(db, page.limit))
+  }
+  events(filter: EventFilter) {
+    return this.#read((db) => events.readEvents(db, filter))
+  }
+  totals() {
+    return this.#read((db) => totals(db))
+  }
+
+  async checkpoint(): Promise<void> {
+    this.#refuseWhenReadOnly()
+    await this.#checkpoint()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    try {
+      // Also waits for the transaction that still runs.
+      if (!this.#isReadOnly) await this.#checkpoint()
+    } catch (error) {
+      // Nothing is lost: the log is read at the next start.
+      this.#log.warn({ component: 'catalog', err: error }, 'catalog closed without a checkpoint')
+    }
+    await this.#handle.kysely.destroy()
+    if (this.#handle.raw.open) this.#handle.raw.close()
+  }
+
+  #append(db: Db, changes: readonly ChangeEvent[]): Promise<LoggedEvent[]> {
+    return events.appendEvents(db, this.archiveId, changes)
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { kysely, raw } = this.#handle
+    try {
+      await kysely.connection().execute(async () => checkpointSqlite(raw))
+    } catch (error) {
+      throw catalogError(error, this.#path)
+    }
+  }
+
+  async #write<T>(step: (db: Db) => Promise<T>): Promise<T> {
+    this.#refuseWhenReadOnly()
+    return this.#read(step)
+  }
+
+  async #read<T>(step: (db: Db) => Promise<T>): Promise<T> {
+    try {
+      return await this.#handle.kysely.transaction().execute(step)
+    } catch (error) {
+      throw catalogError(error, this.#path)
+    }
+  }
+
+  #refuseWhenReadOnly(): void {
+    if (!this.#isReadOnly) return
+    throw new ArchiveError('ARCHIVE_READ_ONLY', `the catalog ${this.#path} was opened for reading only`, {
+      hint: 'another weightvault process writes this archive; ask it, or stop it',
+    })
+  }
+}
+
+function knownOrNone(row: known.StoredRepo | undefined) {
+  return row === undefined ? undefined : known.knownRepoOf(row)
+}

@@ -1,0 +1,95 @@
+import type { HubId } from '../domain/digest.ts'
+import type { Gate, RepoRef } from '../domain/repo.ts'
+import type { CardFacts, KnownRepo, UnlistedHead, UpstreamState } from '../ports.ts'
+import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
+import type { Db, ReposTable } from './schema.ts'
+
+/** A stored row of `repos`. */
+export type StoredRepo = Omit<ReposTable, 'id'> & { id: number }
+
+/** Every repository that this watch saw last, by id. */
+export async function reposOfWatch(db: Db, watch: string): Promise<KnownRepo[]> {
+  const rows = await db
+    .selectFrom('repos')
+    .selectAll('repos')
+    .where('watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
+    .orderBy('id')
+    .execute()
+  return rows.map(knownRepoOf)
+}
+
+/**
+ * The row a name means now, without letter case: the repository that has the name, or the last one that had it.
+ */
+export async function storedRepoByName(db: Db, ref: RepoRef): Promise<StoredRepo | undefined> {
+  return db
+    .selectFrom('repos')
+    .selectAll()
+    .where('name_key', '=', nameKeyOf(ref.name))
+    .where('type', '=', ref.type)
+    .orderBy('name_taken')
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+export async function storedRepoByHubId(db: Db, hubId: HubId): Promise<StoredRepo | undefined> {
+  return db.selectFrom('repos').selectAll().where('hub_id', '=', bytesOf(hubId)).executeTakeFirst()
+}
+
+/** Heads without a listing that the Hub may still show. Of one watch, or of all. */
+export async function unlistedHeads(db: Db, watch: string | undefined): Promise<UnlistedHead[]> {
+  let query = db
+    .selectFrom('repos')
+    .select(['id', 'type', 'name', 'head'])
+    .where('head_listed', '=', 0)
+    .where('head', 'is not', null)
+    .where('name_taken', '=', 0)
+    .where('upstream', 'not in', ['unavailable', 'disabled', 'recreated'])
+    .orderBy('id')
+  if (watch !== undefined) {
+    query = query.where('watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
+  }
+  const rows = await query.execute()
+  return rows.flatMap((row) =>
+    row.head === null ? [] : [{ repoId: row.id, ref: refOf(row), commit: commitOf(row.head) }],
+  )
+}
+
+/** The card facts of the last poll; those of a repository without any are empty. */
+export async function cardOf(db: Db, repoId: number): Promise<CardFacts> {
+  const row = await db
+    .selectFrom('repos')
+    .leftJoin('cards', 'cards.repo_id', 'repos.id')
+    .select(['repos.gated', 'cards.tags', 'cards.card_data'])
+    .where('repos.id', '=', repoId)
+    .executeTakeFirst()
+  return {
+    gated: gateOf(row?.gated ?? null),
+    tags: row?.tags == null ? [] : (JSON.parse(row.tags) as string[]),
+    cardData: fromJson(row?.card_data ?? null) as CardFacts['cardData'],
+  }
+}
+
+export function knownRepoOf(row: StoredRepo): KnownRepo {
+  return {
+    repoId: row.id,
+    ref: refOf(row),
+    hubId: hubIdOf(row.hub_id),
+    head: row.head === null ? undefined : commitOf(row.head),
+    headListed: row.head_listed === 1,
+    gated: gateOf(row.gated),
+    private: row.private === 1,
+    disabled: row.disabled === 1,
+    license: unpackLicense(row.license),
+    upstream: row.upstream as UpstreamState,
+    misses: row.misses,
+    firstMissAt: row.first_miss_at ?? undefined,
+    createdAt: row.created_at ?? undefined,
+    lastModified: row.last_modified ?? undefined,
+  }
+}
+
+function gateOf(text: string | null): Gate {
+  return text === 'auto' || text === 'manual' ? text : false
+}

@@ -1,0 +1,211 @@
+import type { Generated, Kysely } from 'kysely'
+
+/** Yes or no as SQLite and PostgreSQL both store it. */
+export type Flag = 0 | 1
+
+export interface MetaTable {
+  key: string
+  value: string
+}
+
+/** Sums over everything, so that no page ever counts rows. */
+export interface CountersTable {
+  name: 'repos' | 'snapshots' | 'files_listed' | 'bytes_listed' | 'blobs' | 'blob_bytes'
+  value: number
+}
+
+export interface WatchesTable {
+  id: Generated<number>
+  key: string
+  last_poll_at: string | null
+  last_ok_at: string | null
+  last_error_code: string | null
+  last_error_message: string | null
+}
+
+export interface ReposTable {
+  id: Generated<number>
+  /** 12 bytes. */
+  hub_id: Buffer
+  type: string
+  /** As the Hub spells it now. */
+  name: string
+  /** `name` in lower case. */
+  name_key: string
+  /** Another hub id has this name now. */
+  name_taken: Flag
+  head: Buffer | null
+  /** Whether `head` has a snapshot. */
+  head_listed: Flag
+  gated: string | null
+  private: Flag
+  disabled: Flag
+  /** JSON `[license, license_name, license_link]`: text of the card may hold what SQL text cannot. */
+  license: string
+  /** Effective licence in lower case, for filters. */
+  license_key: string | null
+  created_at: string | null
+  last_modified: string | null
+  first_seen_at: string
+  upstream: string
+  upstream_evidence: string | null
+  misses: number
+  first_miss_at: string | null
+  watch_id: number
+  is_new_release: Flag
+  newest_snapshot_id: number | null
+  /** Copies of the newest snapshot's columns: what `list` filters by. */
+  state: string | null
+  bytes_listed: number
+  formats: string
+  quants: string
+}
+
+/** Apart from `repos`: large, and read only when a head is listed. */
+export interface CardsTable {
+  repo_id: number
+  tags: string
+  card_data: string | null
+}
+
+/** Apart from `repos`: written for every repository of every poll. */
+export interface SightingsTable {
+  repo_id: number
+  seen_at: string
+}
+
+export interface SnapshotsTable {
+  id: Generated<number>
+  repo_id: number
+  commit_id: Buffer
+  /** Name of the repo when it was listed: where its listing and manifest are. */
+  name: string
+  state: string
+  blocked_by: string | null
+  coverage: string
+  /** Index into HOLD_ORDER. */
+  hold: number
+  rank: number
+  is_bumped: Flag
+  policy_key: string
+  listed_at: string
+  sealed_at: string | null
+  manifest_revision: number
+  /** `files_held` when the last manifest was written. */
+  sealed_files: number
+  files_listed: number
+  bytes_listed: number
+  files_wanted: number
+  bytes_wanted: number
+  files_held: number
+  bytes_held: number
+  /** Wanted and not held. */
+  missing_files: number
+  missing_large_bytes: number
+  formats: string
+  quants: string
+}
+
+export interface FilesTable {
+  snapshot_id: number
+  /** The path as bytes, see codec.ts. */
+  path_key: Buffer
+  size: number
+  git_oid: Buffer | null
+  is_lfs: Flag
+  lfs_oid: Buffer | null
+  xet_hash: Buffer | null
+  is_small: Flag
+  take: Flag
+  /** Index into DECISION_REASONS. */
+  reason: number
+  detail_id: number
+  blob_id: number | null
+}
+
+/** Sentences of decisions, each stored once; see decisions.ts. */
+export interface DetailsTable {
+  id: Generated<number>
+  text: string
+}
+
+/** Held content only: a file that was merely listed has no row here. */
+export interface BlobsTable {
+  id: Generated<number>
+  sha256: Buffer
+  git_oid: Buffer
+  size: number
+  stored_at: string
+  verified_ms: number
+  /** Bits by position in ATTESTORS. */
+  attested_by: number
+}
+
+/** Which snapshots hold a blob: the way back from bytes to names, and the oldest check of a snapshot. */
+export interface SnapshotBlobsTable {
+  blob_id: number
+  snapshot_id: number
+  verified_ms: number
+}
+
+/** One per content that is wanted and not held. */
+export interface JobsTable {
+  id: Generated<number>
+  /** SHA-256 (32 bytes) or git oid (20 bytes). */
+  digest: Buffer
+  size: number
+  is_small: Flag
+  /** JOB_STATES in jobs.ts. */
+  state: number
+  /** Best of the snapshots that want it. */
+  rank: number
+  hold: number
+  is_runnable: Flag
+  attempts: number
+  /** End of the lease, or time of the next try. */
+  until_ms: number
+  last_code: string | null
+}
+
+/** Who waits for a job. */
+export interface JobFilesTable {
+  snapshot_id: number
+  is_small: Flag
+  path_key: Buffer
+  job_id: number
+}
+
+export interface EventsTable {
+  seq: number
+  id: string
+  type: string
+  /** Index into SEVERITIES. */
+  severity: number
+  repo_type: string | null
+  repo_name: string | null
+  repo_key: string | null
+  at: string
+  before: string | null
+  after: string | null
+  detail: string
+}
+
+export interface Schema {
+  meta: MetaTable
+  counters: CountersTable
+  watches: WatchesTable
+  repos: ReposTable
+  cards: CardsTable
+  sightings: SightingsTable
+  snapshots: SnapshotsTable
+  files: FilesTable
+  details: DetailsTable
+  blobs: BlobsTable
+  snapshot_blobs: SnapshotBlobsTable
+  jobs: JobsTable
+  job_files: JobFilesTable
+  events: EventsTable
+}
+
+/** The catalog's database, inside or outside a transaction. */
+export type Db = Kysely<Schema>

@@ -1,0 +1,103 @@
+import type { Coverage } from '../domain/manifest.ts'
+import type { CommitId } from '../domain/digest.ts'
+import type { RepoName, RepoType } from '../domain/repo.ts'
+import type { PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../ports.ts'
+import { bytesOf, commitOf, hubIdOf, refOf } from './codec.ts'
+import { holdOf } from './hold.ts'
+import { copyToRepo } from './newest.ts'
+import type { Db, SnapshotsTable } from './schema.ts'
+
+export type StoredSnapshot = Omit<SnapshotsTable, 'id'> & { id: number; type: string; hub_id: Buffer }
+
+/** Every column of snapshots with the identity of their repositories. */
+export function selectSnapshots(db: Db) {
+  return db
+    .selectFrom('snapshots')
+    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
+    .selectAll('snapshots')
+    .select(['repos.type', 'repos.hub_id'])
+}
+
+export function snapshotRowOf(row: StoredSnapshot): SnapshotRow {
+  return {
+    snapshotId: row.id,
+    repoId: row.repo_id,
+    ref: { type: row.type as RepoType, name: row.name as RepoName },
+    hubId: hubIdOf(row.hub_id),
+    commit: commitOf(row.commit_id),
+    state: row.state as SnapshotState,
+    blockedBy: row.blocked_by ?? undefined,
+    coverage: row.coverage as Coverage,
+    hold: holdOf(row.hold),
+    rank: row.rank,
+    listedAt: row.listed_at,
+    sealedAt: row.sealed_at ?? undefined,
+    manifestRevision: row.manifest_revision,
+    filesListed: row.files_listed,
+    bytesListed: row.bytes_listed,
+    filesWanted: row.files_wanted,
+    bytesWanted: row.bytes_wanted,
+    filesHeld: row.files_held,
+    bytesHeld: row.bytes_held,
+  }
+}
+
+export async function snapshotByCommit(db: Db, repoId: number, commit: CommitId): Promise<SnapshotRow | undefined> {
+  const row = await selectSnapshots(db)
+    .where('snapshots.repo_id', '=', repoId)
+    .where('snapshots.commit_id', '=', bytesOf(commit))
+    .executeTakeFirst()
+  return row === undefined ? undefined : snapshotRowOf(row)
+}
+
+/** Snapshots whose commit starts with these hex digits; none for fewer than 7 or for anything else. */
+export async function snapshotsByPrefix(db: Db, repoId: number, prefix: string): Promise<SnapshotRow[]> {
+  if (!/^[0-9a-f]{7,40}$/i.test(prefix)) return []
+  const rows = await selectSnapshots(db)
+    .where('snapshots.repo_id', '=', repoId)
+    .where('snapshots.commit_id', '>=', Buffer.from(prefix.padEnd(40, '0'), 'hex'))
+    .where('snapshots.commit_id', '<=', Buffer.from(prefix.padEnd(40, 'f'), 'hex'))
+    .orderBy('snapshots.commit_id')
+    .execute()
+  return rows.map(snapshotRowOf)
+}
+
+/** Newest snapshots of a watch's repositories that were decided by another policy. */
+export async function snapshotsDecidedBefore(db: Db, policyKey: string, watch: string): Promise<SnapshotRow[]> {
+  const rows = await selectSnapshots(db)
+    .whereRef('repos.newest_snapshot_id', '=', 'snapshots.id')
+    .where('repos.watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
+    .where('snapshots.policy_key', '<>', policyKey)
+    .orderBy('snapshots.id')
+    .execute()
+  return rows.map(snapshotRowOf)
+}
+
+/** Snapshots with missing wanted files, in their present order. */
+export async function pendingSnapshots(db: Db): Promise<PendingSnapshot[]> {
+  const rows = await db
+    .selectFrom('snapshots')
+    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
+    .select(['snapshots.id', 'snapshots.repo_id', 'snapshots.is_bumped', 'snapshots.missing_large_bytes'])
+    .select(['repos.type', 'repos.name', 'repos.created_at', 'repos.is_new_release', 'repos.upstream'])
+    .where('snapshots.missing_files', '>', 0)
+    .orderBy('snapshots.rank')
+    .orderBy('snapshots.id')
+    .execute()
+  return rows.map((row) => ({
+    snapshotId: row.id,
+    repoId: row.repo_id,
+    ref: refOf(row),
+    createdAt: row.created_at ?? undefined,
+    isNewRelease: row.is_new_release === 1,
+    isBumped: row.is_bumped === 1,
+    upstream: row.upstream as UpstreamState,
+    missingLargeBytes: row.missing_large_bytes,
+  }))
+}
+
+/** Marks a snapshot that must not be sealed. What it wants is fetched all the same: each file proves itself. */
+export async function blockSnapshot(db: Db, snapshotId: number, code: string): Promise<void> {
+  await db.updateTable('snapshots').set({ state: 'blocked', blocked_by: code }).where('id', '=', snapshotId).execute()
+  await copyToRepo(db, snapshotId)
+}

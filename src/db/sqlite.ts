@@ -1,0 +1,225 @@
+import { statSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { Kysely, SqliteAdapter, SqliteDialect, SqliteDriver, type DatabaseConnection } from 'kysely'
+import { ArchiveError } from '../domain/errors.ts'
+import type { Schema } from './schema.ts'
+
+// Everything that only SQLite needs: another database stands behind the same port with its own copy of this file,
+// of `bulk.ts` and of the column types.
+
+/** "wvlt": tells our catalog from any other SQLite file. */
+const APPLICATION_ID = 0x77766c74
+/** Older ones can lose committed rows of a WAL database after a checkpoint race. */
+const MIN_SQLITE = [3, 51, 3] as const
+const BUSY_TIMEOUT_MS = 5000
+/** Pages of 4 KiB between automatic checkpoints: 16 MiB, measured as the knee of insert rate against stalls. */
+const WAL_AUTOCHECKPOINT_PAGES = 4000
+const WAL_MAX_BYTES = 64 * 1024 * 1024
+
+/** Column types and table endings of SQLite for the migrations. */
+export const SQLITE_TYPES = {
+  id: 'INTEGER PRIMARY KEY',
+  integer: 'INTEGER',
+  text: 'TEXT',
+  bytes: 'BLOB',
+  table: 'STRICT',
+  clusteredTable: 'STRICT, WITHOUT ROWID',
+} as const
+
+/** An open SQLite file: `raw` for bare prepared statements inside a transaction of `kysely`, which owns the file. */
+export interface SqliteHandle {
+  readonly raw: Database.Database
+  readonly kysely: Kysely<Schema>
+}
+
+/** Kysely's adapter, told that SQLite rolls back schema changes: a migration that fails or dies leaves nothing. */
+class TransactionalSqliteAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+}
+
+/** Kysely's driver, which would hide a full disk behind "cannot rollback": SQLite has rolled back by itself then. */
+class ForgivingSqliteDriver extends SqliteDriver {
+  readonly #raw: Database.Database
+
+  constructor(raw: Database.Database) {
+    super({ database: raw })
+    this.#raw = raw
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#raw.inTransaction) await super.rollbackTransaction(connection)
+  }
+}
+
+class CatalogDialect extends SqliteDialect {
+  readonly #raw: Database.Database
+
+  constructor(raw: Database.Database) {
+    super({ database: raw })
+    this.#raw = raw
+  }
+
+  override createDriver(): SqliteDriver {
+    return new ForgivingSqliteDriver(this.#raw)
+  }
+
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalSqliteAdapter()
+  }
+}
+
+/**
+ * Opens the file and sets and reads back what durability rests on.
+ * @throws ArchiveError CATALOG_UNUSABLE when it is no database of ours
+ */
+export function openSqlite(path: string, mode: 'write' | 'read'): SqliteHandle {
+  const raw = new Database(path, {
+    readonly: mode === 'read',
+    fileMustExist: mode === 'read',
+    timeout: BUSY_TIMEOUT_MS,
+  })
+  try {
+    assertVersion(raw)
+    claimFile(raw, path, mode)
+    setPragmas(raw, mode)
+  } catch (error) {
+    raw.close()
+    throw error
+  }
+  return { raw, kysely: new Kysely<Schema>({ dialect: new CatalogDialect(raw) }) }
+}
+
+function assertVersion(raw: Database.Database): void {
+  const version = String(raw.prepare('SELECT sqlite_version()').pluck().get())
+  if (isAtLeast(version, MIN_SQLITE)) return
+  throw new ArchiveError('CATALOG_UNUSABLE', `SQLite ${version} is too old for the catalog`, {
+    hint: `weightvault needs SQLite ${MIN_SQLITE.join('.')} or newer; reinstall its dependencies`,
+  })
+}
+
+/** Whether a dotted version is at least the wanted one, number by number. */
+export function isAtLeast(version: string, wanted: readonly number[]): boolean {
+  const parts = version.split('.').map(Number)
+  for (const [at, want] of wanted.entries()) {
+    const have = parts[at] ?? 0
+    if (have !== want) return have > want
+  }
+  return true
+}
+
+function claimFile(raw: Database.Database, path: string, mode: 'write' | 'read'): void {
+  const id = raw.pragma('application_id', { simple: true })
+  if (id === APPLICATION_ID) return
+  const isEmpty = raw.prepare('SELECT count(*) FROM sqlite_master').pluck().get() === 0
+  if (id !== 0 || !isEmpty) {
+    throw new ArchiveError('CATALOG_UNUSABLE', `${path} is a database of another program`, {
+      hint: 'move it away; nothing in it was touched',
+    })
+  }
+  if (mode === 'read') {
+    throw new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} is empty`, {
+      hint: 'run `weightvault sync` or `weightvault run` once: it makes the catalog',
+    })
+  }
+  raw.pragma('journal_mode = WAL')
+  raw.pragma(`application_id = ${APPLICATION_ID}`)
+}
+
+function setPragmas(raw: Database.Database, mode: 'write' | 'read'): void {
+  if (mode === 'write') {
+    raw.pragma('journal_mode = WAL')
+    raw.pragma(`wal_autocheckpoint = ${WAL_AUTOCHECKPOINT_PAGES}`)
+    raw.pragma(`journal_size_limit = ${WAL_MAX_BYTES}`)
+  }
+  raw.pragma('synchronous = FULL')
+  raw.pragma('foreign_keys = ON')
+  raw.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  // The path keys of a whole page tree: 32 MiB instead of 16.
+  raw.pragma('cache_size = -32000')
+  const wanted = { journal_mode: 'wal', synchronous: 2, foreign_keys: 1, busy_timeout: BUSY_TIMEOUT_MS }
+  for (const [name, value] of Object.entries(wanted)) {
+    const actual = raw.pragma(name, { simple: true })
+    if (actual === value) continue
+    throw new ArchiveError(
+      'CATALOG_UNUSABLE',
+      `SQLite refused the setting ${name} = ${value} and keeps ${String(actual)}`,
+      {
+        hint: 'the catalog must be on a local disk; network file systems do not support it',
+      },
+    )
+  }
+}
+
+/**
+ * Finds a damaged or cut file early without reading all of it: the file's length, and the first and last row of every
+ * table and index.
+ * @throws the driver's SQLITE_CORRUPT
+ */
+export function probeFile(raw: Database.Database, path: string): void {
+  if (isFullyCheckpointed(raw)) {
+    const expected =
+      Number(raw.pragma('page_count', { simple: true })) * Number(raw.pragma('page_size', { simple: true }))
+    if (statSync(path).size < expected)
+      throw new Database.SqliteError('the file is shorter than it says', 'SQLITE_CORRUPT')
+  }
+  const tables = raw.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+  for (const table of tables) {
+    raw.prepare(`SELECT * FROM "${table}" LIMIT 1`).all()
+    const indexes = raw.prepare<[string], string>('SELECT name FROM pragma_index_list(?)').pluck().all(table)
+    for (const index of indexes) {
+      // A partial index answers only queries that repeat its condition; its root is read with the schema all the same.
+      const isPartial = raw.prepare('SELECT partial FROM pragma_index_list(?) WHERE name = ?').pluck().get(table, index)
+      if (isPartial === 0) raw.prepare(`SELECT 1 FROM "${table}" INDEXED BY "${index}" LIMIT 1`).all()
+    }
+  }
+}
+
+function isFullyCheckpointed(raw: Database.Database): boolean {
+  if (raw.readonly) return false
+  const [result] = raw.pragma('wal_checkpoint(PASSIVE)') as { busy: number; log: number; checkpointed: number }[]
+  return result !== undefined && result.busy === 0 && result.log === result.checkpointed
+}
+
+/** Writes the log back into the file and cuts it, as far as readers allow; never waits for them. */
+export function checkpointSqlite(raw: Database.Database): void {
+  raw.pragma('busy_timeout = 0')
+  try {
+    raw.pragma('wal_checkpoint(TRUNCATE)')
+  } finally {
+    raw.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  }
+}
+
+/** What the driver threw, in the archive's words. Anything else comes back as it is. */
+export function catalogError(thrown: unknown, path: string): unknown {
+  if (!(thrown instanceof Database.SqliteError)) return thrown
+  const { code } = thrown
+  const because = { cause: thrown }
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} is damaged: ${thrown.message}`, {
+      ...because,
+      hint: `move ${path} away (with its -wal and -shm files) and start again: the catalog is made anew from the archive's files by \`weightvault rebuild\` or, where this version has no such command, by the next sync; no archived bytes are lost`,
+    })
+  }
+  if (code === 'SQLITE_FULL') return new ArchiveError('DISK_FULL', `no space left for the catalog ${path}`, because)
+  if (code.startsWith('SQLITE_READONLY')) {
+    return new ArchiveError('ARCHIVE_READ_ONLY', `the catalog ${path} cannot be written`, because)
+  }
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+    return new ArchiveError('ARCHIVE_LOCKED', `another process holds the catalog ${path}`, {
+      ...because,
+      hint: 'one process writes at a time; stop the other one, or ask it',
+    })
+  }
+  if (code.startsWith('SQLITE_CANTOPEN')) {
+    return new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} cannot be opened`, {
+      ...because,
+      hint: 'check that the file exists and may be read; `weightvault sync` makes a missing one',
+    })
+  }
+  if (code.startsWith('SQLITE_IOERR'))
+    return new ArchiveError('DISK_FAILED', `the disk failed under the catalog ${path}`, because)
+  return thrown
+}

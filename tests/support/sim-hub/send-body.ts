@@ -29,8 +29,10 @@ export async function sendBody(response: ServerResponse, source: BodySource, opt
   const total = source.end - source.start + source.extra
   const stop = Math.min(total, fault.cutAfter ?? Infinity, fault.shortBody ?? Infinity, stallAt(fault))
   response.flushHeaders()
+  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, stop))
   for (let sent = 0; sent < stop;) {
-    const chunk = readChunk(source, sent, Math.min(READ_BYTES, stop - sent), fault.flipBit)
+    const chunk = buffer.subarray(0, Math.min(READ_BYTES, stop - sent))
+    fillChunk(chunk, source, sent, fault.flipBit)
     if (!(await writePieces(response, chunk, options))) return
     sent += chunk.length
   }

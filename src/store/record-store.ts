@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { lstat, readdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { parseSha256, type CommitId, type Sha256 } from '../domain/digest.ts'
+import { invariant } from '../domain/errors.ts'
+import type { LoggedEvent } from '../domain/events.ts'
+import { printListing, promiseText, type Listing } from '../domain/listing.ts'
+import { printManifest, printSha256Sums, type Manifest } from '../domain/manifest.ts'
+import type { RepoName } from '../domain/repo.ts'
+import { isErrno, makeDirectories, readRegularFile, replaceFileDurably, writeFileOnce } from '../lib/fs-durable.ts'
+import type { RecordStore } from '../ports.ts'
+import { decodeListing, decodeManifest, recordInvalid } from './decode-record.ts'
+import { appendToJournal } from './event-journal.ts'
+import { Layout } from './layout.ts'
+import { missingMarker, onDisk } from './store-error.ts'
+
+/** A million files of 300 bytes each. */
+const MAX_RECORD_BYTES = 300 * 1024 * 1024
+
+/** The listings, manifests and event journal of an archive folder. Writing needs the archive's lock. */
+export function createRecordStore(options: { root: string }): RecordStore {
+  return new FolderRecordStore(options.root)
+}
+
+class FolderRecordStore implements RecordStore {
+  readonly #layout: Layout
+  /** Folders whose names this process has made durable. */
+  readonly #known = new Set<string>()
+
+  constructor(root: string) {
+    this.#layout = new Layout(root)
+  }
+
+  async writeListing(listing: Listing, signal: AbortSignal): Promise<'written' | 'same' | 'conflict'> {
+    signal.throwIfAborted()
+    const { name } = listing.repo
+    const path = this.#layout.listing(name, listing.commit)
+    const bytes = Buffer.from(printListing(listing))
+    return onDisk(this.#layout, path, async () => {
+      await makeDirectories(this.#layout.listings, this.#layout.repoFolders(name), this.#known)
+      if ((await writeFileOnce(path, bytes)) === 'written') return 'written'
+      const first = await this.readListing(name, listing.commit)
+      const promise = promiseText(listing)
+      if (first !== undefined && promiseText(first.listing) === promise) return 'same'
+      await writeFileOnce(this.#layout.listing(name, listing.commit, sha256Of(promise).slice(0, 16)), bytes)
+      return 'conflict'
+    })
+  }
+
+  async readListing(name: RepoName, commit: CommitId): Promise<{ listing: Listing; sha256: Sha256 } | undefined> {
+    const path = this.#layout.listing(name, commit)
+    const bytes = await this.#read(path, this.#layout.listings)
+    if (bytes === undefined) return undefined
+    const listing = decodeListing(bytes.toString(), this.#layout.shown(path))
+    this.#assertAbout(listing, name, commit, path)
+    return { listing, sha256: sha256Of(bytes) }
+  }
+
+  async writeManifest(manifest: Manifest, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { name } = manifest.repo
+    const path = this.#layout.manifest(name, manifest.commit, manifest.revision)
+    const sums = this.#layout.manifest(name, manifest.commit, manifest.revision, 'sha256')
+    await onDisk(this.#layout, path, async () => {
+      await makeDirectories(this.#layout.manifests, this.#layout.repoFolders(name), this.#known)
+      const existing = await this.#read(path, this.#layout.manifests)
+      if (existing === undefined) {
+        // Without a manifest beside it a .sha256 is what a crash left.
+        await replaceFileDurably(sums, Buffer.from(printSha256Sums(manifest)), 0o440)
+        await writeFileOnce(path, Buffer.from(printManifest(manifest)))
+      }
+      await this.#assertSealed(manifest, path)
+    })
+  }
+
+  async readManifest(name: RepoName, commit: CommitId): Promise<Manifest | undefined> {
+    const folder = dirname(this.#layout.manifest(name, commit, 1))
+    const revision = await onDisk(this.#layout, folder, () => this.#highestRevision(folder, commit))
+    if (revision === undefined) return undefined
+    const path = this.#layout.manifest(name, commit, revision)
+    const bytes = await this.#read(path, this.#layout.manifests)
+    if (bytes === undefined) return undefined
+    const manifest = decodeManifest(bytes.toString(), this.#layout.shown(path))
+    this.#assertAbout(manifest, name, commit, path)
+    if (manifest.revision === revision) return manifest
+    throw recordInvalid(this.#layout.shown(path), `has revision ${manifest.revision}, its name says ${revision}`)
+  }
+
+  async appendEvents(events: readonly LoggedEvent[], signal: AbortSignal): Promise<void> {
+    await appendToJournal(this.#layout, events, signal)
+  }
+
+  async #read(path: string, top: string): Promise<Buffer | undefined> {
+    return onDisk(this.#layout, path, async () => {
+      const bytes = await readRegularFile(path, this.#layout.shown(path), MAX_RECORD_BYTES)
+      // "There is no such record" may only be said of an archive that is mounted.
+      if (bytes === undefined) await this.#assertThere(top)
+      return bytes
+    })
+  }
+
+  async #assertThere(folder: string): Promise<void> {
+    try {
+      await lstat(folder)
+    } catch (error) {
+      throw isErrno(error, 'ENOENT') ? missingMarker(this.#layout.root, error) : error
+    }
+  }
+
+  async #highestRevision(folder: string, commit: CommitId): Promise<number | undefined> {
+    let names: string[]
+    try {
+      names = await readdir(folder)
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error
+      await this.#assertThere(this.#layout.manifests)
+      return undefined
+    }
+    const pattern = new RegExp(`^${commit}(?:\\.([1-9][0-9]{0,8}))?\\.json$`)
+    const revisions = names.map((name) => pattern.exec(name)).filter((match) => match !== null)
+    const highest = Math.max(0, ...revisions.map((match) => Number(match[1] ?? 1)))
+    return highest === 0 ? undefined : highest
+  }
+
+  /** The first seal stands: sealing the same again is fine, only its time may differ. */
+  async #assertSealed(manifest: Manifest, path: string): Promise<void> {
+    const shown = this.#layout.shown(path)
+    const bytes = await this.#read(path, this.#layout.manifests)
+    invariant(bytes !== undefined, `${shown} was written`)
+    const stored = decodeManifest(bytes.toString(), shown)
+    // Decoded, too, so that the order of its fields makes no difference.
+    const wanted = decodeManifest(printManifest({ ...manifest, sealedAt: stored.sealedAt }), shown)
+    if (printManifest(wanted) === printManifest(stored)) return
+    throw recordInvalid(shown, 'is sealed already, with other content')
+  }
+
+  #assertAbout(record: Listing | Manifest, name: RepoName, commit: CommitId, path: string): void {
+    if (record.repo.name === name && record.commit === commit) return
+    throw recordInvalid(this.#layout.shown(path), `is about ${record.repo.name}@${record.commit}`)
+  }
+}
+
+function sha256Of(bytes: string | Uint8Array): Sha256 {
+  const sha256 = parseSha256(createHash('sha256').update(bytes).digest('hex'))
+  invariant(sha256 !== undefined, 'a hash is a SHA-256')
+  return sha256
+}

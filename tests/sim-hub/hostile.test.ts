@@ -135,13 +135,9 @@ test('every reply of the Hub has its usual headers, and warns the anonymous', as
 test('offline refuses connections, and comes back on the same ports', async () => {
   await using hub = await hubWithRepo()
   const link = await linkOf(hub)
-  const stalled = hub.faults.add({ path: /models$/, stall: 'before-headers' })
-  const waiting = ask(`${hub.url}/api/models`)
-  const dropped = assert.rejects(waiting, { code: 'ECONNRESET' })
-  for (let turn = 0; stalled.hits === 0; turn++) {
-    assert.ok(turn < 10_000)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  hub.faults.add({ path: /models$/, stall: 'before-headers' })
+  const dropped = assert.rejects(ask(`${hub.url}/api/models`), { code: 'ECONNRESET' })
+  await hub.whenRequested((request) => request.path === '/api/models', AbortSignal.timeout(5000))
 
   await hub.setOnline(false)
   await dropped
@@ -150,6 +146,18 @@ test('offline refuses connections, and comes back on the same ports', async () =
   await hub.setOnline(true)
   assert.equal((await ask(`${hub.url}/api/models/Qwen/A`)).status, 200)
   assert.equal((await ask(link)).status, 200)
+})
+
+test('whenRequested finds a request that came, waits for one to come, and gives up with its signal', async () => {
+  await using hub = await hubWithRepo()
+  const isList = (path: string) => (request: { path: string }) => request.path === path
+
+  const waiting = hub.whenRequested(isList('/api/models?limit=1'), AbortSignal.timeout(5000))
+  await ask(`${hub.url}/api/datasets`)
+  await ask(`${hub.url}/api/models?limit=1`)
+  assert.equal((await waiting).path, '/api/models?limit=1')
+  assert.equal((await hub.whenRequested(isList('/api/datasets'), AbortSignal.timeout(5000))).status, 200)
+  await assert.rejects(hub.whenRequested(isList('/never'), AbortSignal.timeout(20)), { name: 'AbortError' })
 })
 
 test('a mistake in a test throws instead of looking like an answer', async () => {

@@ -120,18 +120,18 @@ async function send(exchange: Exchange, response: ServerResponse, reply: Reply, 
     'X-Request-Id': `Root=1-${seededHex(options.seed, `request ${number}`, 32)}`,
   }
   const source = bodySource(reply, fault, random, headers)
-  Object.assign(headers, reply.headers, fault.setHeaders)
   response.sendDate = false
   response.statusCode = reply.status
-  const hasBody = reply.status !== 304 && reply.status !== 204
+  for (const some of [headers, reply.headers, fault.setHeaders ?? {}]) setHeaders(response, some)
   if (fault.framing === 'close') {
     response.useChunkedEncodingByDefault = false
     response.shouldKeepAlive = false
   }
-  if (hasBody && reply.isGzipped !== true && fault.framing === undefined && headers['Content-Length'] === undefined) {
-    headers['Content-Length'] = String(source.end - source.start + source.extra)
+  const hasBody = reply.status !== 304 && reply.status !== 204
+  const isSized = hasBody && reply.isGzipped !== true && fault.framing === undefined
+  if (isSized && !response.hasHeader('Content-Length')) {
+    response.setHeader('Content-Length', source.end - source.start + source.extra)
   }
-  for (const [name, value] of Object.entries(headers)) if (value !== '') response.setHeader(name, value)
   if (seen.method === 'HEAD' || !hasBody) {
     response.end()
     return
@@ -141,6 +141,13 @@ async function send(exchange: Exchange, response: ServerResponse, reply: Reply, 
     if (isFile) exchange.onFileBytes(bytes)
   }
   await sendBody(response, source, { fault, pieceBytes: options.pieceBytes, random, onWritten })
+}
+
+function setHeaders(response: ServerResponse, headers: Record<string, string>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === '') response.removeHeader(name)
+    else response.setHeader(name, value)
+  }
 }
 
 function bodySource(reply: Reply, fault: Fault, random: () => number, headers: Record<string, string>) {

@@ -1,3 +1,4 @@
+import { EventEmitter, on as eventsOf } from 'node:events'
 import { answer, type Exchange } from './exchange.ts'
 import { createFaults } from './faults.ts'
 import { withDefaults } from './options.ts'
@@ -19,6 +20,7 @@ export async function startSimHub(given: SimHubOptions = {}): Promise<SimHub> {
   for (const [owner, count] of Object.entries(given.numModelsOverride ?? {})) world.setNumModels(owner, count)
   const { faults, faultFor } = createFaults()
   const requests: SeenRequest[] = []
+  const arrivals = new EventEmitter().setMaxListeners(0)
   let recorded = 0
   let fileBytes = 0
 
@@ -38,6 +40,7 @@ export async function startSimHub(given: SimHubOptions = {}): Promise<SimHub> {
     faultFor,
     record(request: SeenRequest) {
       if (requests.length < MOST_RECORDED) requests.push(request)
+      arrivals.emit('request', request)
       return recorded++
     },
     onFileBytes(bytes: number) {
@@ -57,6 +60,14 @@ export async function startSimHub(given: SimHubOptions = {}): Promise<SimHub> {
     faults,
     requests,
     clearRequests: () => void requests.splice(0),
+    async whenRequested(matches, signal) {
+      const known = requests.find(matches)
+      if (known !== undefined) return known
+      for await (const [request] of eventsOf(arrivals, 'request', { signal }) as AsyncIterable<[SeenRequest]>) {
+        if (matches(request)) return request
+      }
+      throw new Error('the hub was closed')
+    },
     bytesServed: () => fileBytes,
     async setOnline(on) {
       if (on) await Promise.all([hub.start(), cdn.start()])

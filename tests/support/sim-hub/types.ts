@@ -200,6 +200,11 @@ export interface SimHub extends AsyncDisposable {
   readonly faults: Faults
   readonly requests: readonly SeenRequest[]
   clearRequests(): void
+  /**
+   * The first recorded request that matches, now or as soon as one arrives (its `status` may still be 0).
+   * @throws the signal's reason when none came
+   */
+  whenRequested(matches: (request: SeenRequest) => boolean, signal: AbortSignal): Promise<SeenRequest>
   /** File bytes written so far by the CDN and resolve-cache. */
   bytesServed(): number
   /** `false`: connections are cut and refused (ECONNREFUSED); `true`: listens on the same ports again. */

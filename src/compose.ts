@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { settingsOf, type Config } from './config/config.ts'
 import { acquireArchiveLock } from './db/archive-lock.ts'
 import { openCatalog } from './db/open-catalog.ts'
@@ -8,6 +6,7 @@ import { createHubSource } from './hub/hub-source.ts'
 import { systemClock } from './lib/clock.ts'
 import { HashPool } from './lib/hash-files.ts'
 import { localSocketPath, requestLocally } from './lib/local-socket.ts'
+import { programVersion } from './lib/program-version.ts'
 import type { Log, OpenedArchive, ServiceLink } from './ports.ts'
 import { createBlobStore } from './store/blob-store.ts'
 import { Layout } from './store/layout.ts'
@@ -66,7 +65,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     settings: settingsOf(config),
     catalog,
     blobs: createBlobStore({ root, archiveId: marker.archiveId, hashPool, log }),
-    records: createRecordStore({ root, log }),
+    records: createRecordStore({ root }),
     hub,
     witness,
     clock: systemClock,
@@ -121,10 +120,4 @@ async function findService(socketPath: string, signal: AbortSignal): Promise<Ser
       })
     },
   }
-}
-
-/** The version in package.json, the only place that has it. */
-export async function programVersion(): Promise<string> {
-  const text = await readFile(join(import.meta.dirname, '..', 'package.json'), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

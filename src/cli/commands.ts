@@ -1,0 +1,32 @@
+import type { Command } from './command.ts'
+import { doctorCommand } from './doctor.ts'
+import { eventsCommand } from './events.ts'
+import { initCommand } from './init.ts'
+import { listCommand } from './list.ts'
+import { planCommand } from './plan.ts'
+import type { CommandGroup } from './program.ts'
+import { queueGroup } from './queue.ts'
+import { runCommand } from './run.ts'
+import { showCommand } from './show.ts'
+import { statusCommand } from './status.ts'
+import { syncCommand } from './sync.ts'
+import { verifyCommand } from './verify.ts'
+import { watchGroup } from './watch.ts'
+import { whyCommand } from './why.ts'
+
+/** Every command, in the order of the help: from the first hour to every day. */
+export const COMMANDS: readonly (Command | CommandGroup)[] = [
+  initCommand,
+  doctorCommand,
+  runCommand,
+  syncCommand,
+  watchGroup,
+  planCommand,
+  whyCommand,
+  listCommand,
+  showCommand,
+  statusCommand,
+  queueGroup,
+  verifyCommand,
+  eventsCommand,
+]

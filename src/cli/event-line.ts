@@ -1,0 +1,18 @@
+import type { LoggedEvent } from '../domain/events.ts'
+import { printRepo } from '../domain/repo.ts'
+import { eventSentence } from './event-sentence.ts'
+import type { Palette } from './palette.ts'
+import { paintOfSeverity } from './state-paint.ts'
+
+/** One event as one readable line: number, time, severity, repository, sentence. */
+export function eventLine(event: LoggedEvent, palette: Palette, options: { withDate: boolean }): string {
+  const severity = paintOfSeverity(event.severity, palette)(event.severity.padEnd(8))
+  const head = options.withDate ? `${palette.faint(`${String(event.seq).padStart(6)}  ${shortTime(event.at)}`)}  ` : ''
+  const repo = event.repo === undefined ? '' : `${palette.name(printRepo(event.repo))} `
+  return `${head}${severity}  ${repo}${eventSentence(event)}`
+}
+
+/** `2026-03-12 10:20:30` of an ISO time; it stays UTC. */
+function shortTime(iso: string): string {
+  return /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}/.test(iso) ? iso.slice(0, 19).replace('T', ' ') : 'unknown time'
+}

@@ -1,0 +1,94 @@
+import { displayName } from '../domain/file-name.ts'
+import { formatSize } from '../lib/units.ts'
+
+// The parts of an event, in words. What an event holds comes from upstream in the end, so nothing here trusts its shape.
+
+type Detail = Readonly<Record<string, unknown>>
+
+const MAX_VALUE_CHARACTERS = 120
+const MAX_PATHS_SHOWN = 3
+
+/** What a claim about upstream rests on: `HTTP 404 RepoNotFound at 2026-03-12T10:00:00Z`; empty when nothing is known. */
+export function evidenceText(evidence: unknown): string {
+  const fields = fieldsOf(evidence)
+  const parts = [
+    fields.has('status') ? `HTTP ${brief(fields.get('status'))}` : '',
+    fields.has('errorCode') ? brief(fields.get('errorCode')) : '',
+    fields.has('to') ? `now ${brief(fields.get('to'))}` : '',
+    fields.has('at') ? `at ${brief(fields.get('at'))}` : '',
+  ]
+  return parts.filter((part) => part !== '').join(' ')
+}
+
+/** A value of an event in a few words, whatever it is. */
+export function brief(value: unknown): string {
+  if (value === null || value === undefined) return 'none'
+  if (typeof value === 'string') return cut(/^[0-9a-f]{40,64}$/.test(value) ? value.slice(0, 10) : value)
+  if (typeof value !== 'object') return cut(JSON.stringify(value) ?? 'none')
+  const fields = fieldsOf(value)
+  const license = [fields.get('license'), fields.get('license_name')].filter((word) => typeof word === 'string')
+  if (license.length > 0) return cut(license.join(': '))
+  if (fields.has('license')) return 'none'
+  for (const key of ['commit', 'name', 'repo', 'state', 'hubId']) {
+    const found = fields.get(key)
+    if (typeof found === 'string') return brief(found)
+  }
+  return fields.size === 0 ? 'none' : cut(JSON.stringify(value))
+}
+
+/** `open`, `auto`, `manual`. */
+export function gate(value: unknown): string {
+  return value === false ? 'open' : value === true ? 'gated' : brief(value)
+}
+
+/** The branch or tag that an event is about. */
+export function reference(detail: Detail): string {
+  return brief(detail['ref'] ?? detail['name'] ?? 'a branch or tag')
+}
+
+/** Why, as the end of a sentence; empty when the event does not tell. */
+export function because(detail: Detail): string {
+  const evidence = evidenceText(detail['evidence'])
+  if (evidence !== '') return ` (${evidence})`
+  for (const key of ['message', 'reason', 'meaning', 'code']) {
+    const value = detail[key]
+    if (typeof value === 'string' && value !== '') return `: ${cut(value)}`
+  }
+  return ''
+}
+
+/** Names of files that an event is about, under any of the keys that hold some. */
+export function changes(detail: Detail): string {
+  const paths = ['path', 'paths', 'replaced', 'added', 'removed', 'names'].flatMap((key) => pathsOf(detail[key]))
+  if (paths.length === 0) return ''
+  const known = [detail['changes'], detail['count']].find((count) => typeof count === 'number')
+  const more = (known ?? paths.length) - Math.min(paths.length, MAX_PATHS_SHOWN)
+  const shown = paths.slice(0, MAX_PATHS_SHOWN).map(cut).join(', ')
+  return `: ${shown}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+function pathsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  if (!Array.isArray(value)) return []
+  return value.flatMap((entry: unknown) => {
+    if (typeof entry === 'string') return [entry]
+    const path = fieldsOf(entry).get('path')
+    return typeof path === 'string' ? [path] : []
+  })
+}
+
+/** How much was sealed. */
+export function totals(detail: Detail): string {
+  const files = detail['files'] ?? detail['filesHeld']
+  const bytes = detail['bytes'] ?? detail['bytesHeld']
+  if (typeof files !== 'number' || typeof bytes !== 'number') return ''
+  return `, ${files} files, ${formatSize(bytes)}`
+}
+
+function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map(typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [])
+}
+
+function cut(text: string): string {
+  return displayName(text.length > MAX_VALUE_CHARACTERS ? `${text.slice(0, MAX_VALUE_CHARACTERS)}…` : text)
+}

@@ -1,0 +1,57 @@
+import { ArchiveError } from '../domain/errors.ts'
+import { displayName } from '../domain/file-name.ts'
+import { printRepo, splitRepoName, type RepoArgument, type RepoRef } from '../domain/repo.ts'
+import { claimingWatch } from '../domain/watch.ts'
+import type { OpenedArchive, RepoRow, SnapshotRow } from '../ports.ts'
+
+type Archive = Pick<OpenedArchive, 'catalog' | 'settings'>
+
+/** The repository in the catalog. @throws ArchiveError REPO_UNKNOWN, with names that are like it */
+export async function findRepo(archive: Archive, ref: RepoRef): Promise<RepoRow> {
+  const row = await archive.catalog.repoRow(ref)
+  if (row !== undefined) return row
+  throw new ArchiveError('REPO_UNKNOWN', `the archive does not know ${printRepo(ref)}`, {
+    hint: await unknownRepoHint(archive, ref),
+  })
+}
+
+/**
+ * The snapshot a person named: by commit, by the first 7 or more digits of one, or the newest for no revision and `main`.
+ * @throws ArchiveError SNAPSHOT_UNKNOWN
+ */
+export async function findSnapshot(archive: Archive, row: RepoRow, argument: RepoArgument): Promise<SnapshotRow> {
+  const { revision } = argument
+  const repo = printRepo(row.ref)
+  if (revision === undefined || revision === 'main') {
+    if (row.newest !== undefined) return row.newest
+    throw new ArchiveError('SNAPSHOT_UNKNOWN', `no commit of ${repo} has been listed yet`, {
+      hint: `it was first seen at ${row.firstSeenAt}; "weightvault sync ${repo}" lists and fetches it`,
+    })
+  }
+  if (!/^[0-9a-f]{7,40}$/i.test(revision)) {
+    throw new ArchiveError('SNAPSHOT_UNKNOWN', `${displayName(revision).slice(0, 80)} is not a commit of ${repo}`, {
+      hint: 'name a commit by 7 to 40 of its hex digits; branches and tags move, so they name no snapshot',
+    })
+  }
+  const found = await archive.catalog.snapshotsByPrefix(row.repoId, revision.toLowerCase())
+  if (found.length === 1) return found[0]!
+  const known = (found.length > 1 ? found : row.snapshots).slice(0, 5).map((snapshot) => snapshot.commit)
+  const message =
+    found.length > 1 ? `${revision} fits several commits of ${repo}` : `${repo} has no snapshot ${revision}`
+  throw new ArchiveError('SNAPSHOT_UNKNOWN', message, {
+    hint: known.length === 0 ? 'no commit of it has been listed yet' : `known: ${known.join(', ')}`,
+  })
+}
+
+async function unknownRepoHint(archive: Archive, ref: RepoRef): Promise<string> {
+  const { owner, repo } = splitRepoName(ref.name)
+  for (const text of [ref.name, repo, repo.split('-')[0]!]) {
+    const page = { after: undefined, limit: 3, withSnapshots: false }
+    const alike = await archive.catalog.listRepos({ text }, page)
+    if (alike.length > 0) return `did you mean ${alike.map((row) => printRepo(row.ref)).join(', ')}?`
+  }
+  if (claimingWatch(archive.settings.watches, ref) === undefined) {
+    return `nothing watches it; "weightvault watch add ${printRepo(ref)}" or "weightvault watch add ${owner}" does`
+  }
+  return 'it is watched, but no poll has seen it yet; "weightvault sync" polls now'
+}

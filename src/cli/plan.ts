@@ -1,0 +1,176 @@
+import type { HoldReason } from '../domain/decision.ts'
+import { printRepo } from '../domain/repo.ts'
+import { formatSize } from '../lib/units.ts'
+import type { OpenedArchive, PlanRow, PlanTotals } from '../ports.ts'
+import { ago, counted } from './ago.ts'
+import type { Command, CommandContext, Outcome, Screen } from './command.ts'
+import { countOption, flagOption, type CommandInput } from './command-input.ts'
+import { holdOfFile, holdSentence } from './hold-sentence.ts'
+import { jsonObject } from './json-pieces.ts'
+import { eachPlanRow } from './read-pages.ts'
+import { renderTable, type Column } from './table.ts'
+
+const GROUPS_FOR_PEOPLE = 25
+const CHANGES_FOUND = 20
+
+/** `weightvault plan` */
+export const planCommand: Command = {
+  name: 'plan',
+  summary: 'what would be fetched and what not, and why; downloads nothing',
+  description:
+    'Polls what is due (unless --offline), then shows what would be fetched and what is skipped, with the reason, the bytes, and whether it fits the budget. Downloads nothing.',
+  options: [
+    { flags: '--offline', description: 'do not poll: plan from what the archive knows' },
+    { flags: '--check', description: 'exit 20 when there is something to fetch' },
+    { flags: '--limit <count>', description: `at most so many lines of each part, for people (${GROUPS_FOR_PEOPLE})` },
+  ],
+  examples: ['weightvault plan', 'weightvault plan --offline --json', 'weightvault plan --check || weightvault sync'],
+  exits: [8, 9, 20],
+  run: plan,
+}
+
+async function plan(context: CommandContext, input: CommandInput): Promise<Outcome> {
+  const limit = countOption(input, 'limit', 1) ?? GROUPS_FOR_PEOPLE
+  const isOffline = flagOption(input, 'offline')
+  const archive = await context.openArchive(isOffline ? 'read' : 'auto')
+  if (!isOffline) await pollIfDue(context, archive)
+  const totals = await archive.catalog.planTotals()
+  const fitsBudget = totals.filesHeldBack === 0
+  const isSomethingToFetch = totals.filesToFetch > 0
+  return {
+    exitCode: flagOption(input, 'check') && isSomethingToFetch ? CHANGES_FOUND : 0,
+    json: () => {
+      const rows = (taken: boolean): AsyncIterable<unknown> => jsonRows(archive, taken, context.signal)
+      const arrays = [
+        { key: 'take', elements: rows(true) },
+        { key: 'skip', elements: rows(false) },
+      ]
+      return jsonObject({}, arrays, () => ({ ...totals, fitsBudget }))
+    },
+    async *text(screen) {
+      yield await planText(archive, totals, limit, screen, context.signal)
+    },
+  }
+}
+
+/** Asks the Hub when any watch's last poll is older than its `every`. Beside a running service, which polls by itself: not. */
+async function pollIfDue(context: CommandContext, archive: OpenedArchive): Promise<void> {
+  const states = new Map((await archive.catalog.watchStates()).map((state) => [state.watch, state.lastOkAt]))
+  const nowMs = archive.clock.now()
+  const isDue = archive.settings.watches.some((watch) => {
+    const last = states.get(watch.key)
+    return last === undefined || nowMs - Date.parse(last) >= watch.everyMs
+  })
+  if (!isDue) return
+  if (!archive.writable) {
+    context.note('the running service polls by itself; this plan is what it knows')
+    return
+  }
+  const { refreshPlan } = await import('../pipeline/run-pass.ts')
+  await refreshPlan(archive, context.progress(), context.signal)
+}
+
+async function* jsonRows(archive: OpenedArchive, taken: boolean, signal: AbortSignal): AsyncIterable<unknown> {
+  for await (const row of eachPlanRow(archive.catalog, taken, signal)) {
+    const { commit, path, size, reason, detail } = row
+    const hold = taken ? holdOfFile(row.hold, reason) : 'none'
+    yield { repo: printRepo(row.ref), commit, path, size, reason, detail, hold }
+  }
+}
+
+interface PlanGroup {
+  readonly repo: string
+  readonly row: PlanRow
+  readonly hold: HoldReason
+  files: number
+  bytes: number
+}
+
+async function planText(
+  archive: OpenedArchive,
+  totals: PlanTotals,
+  limit: number,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<string> {
+  const { palette } = screen
+  const parts = [await headText(archive, totals, screen)]
+  for (const taken of [true, false]) {
+    const { groups, isCut } = await groupRows(eachPlanRow(archive.catalog, taken, signal), limit)
+    if (groups.length === 0) continue
+    const title = palette.strong(taken ? 'To fetch' : 'Skipped')
+    const table = renderTable(planColumns(taken, screen), groups, screen.columns, palette.faint)
+    const more = isCut ? `\n${palette.attention('more:')} --limit ${limit * 10}, or --json for everything` : ''
+    parts.push(`${title}\n${table}${more}`)
+  }
+  return parts.join('\n\n')
+}
+
+async function headText(archive: OpenedArchive, totals: PlanTotals, screen: Screen): Promise<string> {
+  const { palette, nowMs } = screen
+  const { settings } = archive
+  const free = await archive.blobs.freeBytes()
+  const states = await archive.catalog.watchStates()
+  const oldest = states.reduce<string | undefined>((least, { lastOkAt }) => earlier(least, lastOkAt), undefined)
+  const toFetch = `${counted(totals.filesToFetch, 'file')}, ${formatSize(totals.bytesToFetch)} to fetch`
+  const heldBack =
+    totals.filesHeldBack === 0
+      ? palette.good('it fits the budget')
+      : palette.attention(
+          `${counted(totals.filesHeldBack, 'file')}, ${formatSize(totals.bytesHeldBack)} wanted beside that do not fit`,
+        )
+  const isNothing = totals.filesToFetch + totals.filesHeldBack === 0
+  return [
+    isNothing ? palette.strong('Nothing to fetch.') : `${palette.strong(toFetch)}; ${heldBack}.`,
+    `Held ${formatSize(totals.bytesHeld)} of a budget of ${formatSize(settings.budgetBytes)}; disk ${formatSize(free)} free, reserve ${formatSize(settings.reserveBytes)}.`,
+    `Skipped by policy: ${counted(totals.filesSkipped, 'file')}, ${formatSize(totals.bytesSkipped)}.`,
+    palette.faint(`Last poll ${states.length === 0 ? 'never' : ago(oldest, nowMs)}.`),
+  ].join('\n')
+}
+
+function earlier(a: string | undefined, b: string | undefined): string | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a
+}
+
+/** Neighbours of one commit with the same reason and hold become one line. Reads only as far as lines are shown. */
+async function groupRows(
+  rows: AsyncIterable<PlanRow>,
+  limit: number,
+): Promise<{ groups: PlanGroup[]; isCut: boolean }> {
+  const groups = new Map<string, PlanGroup>()
+  for await (const row of rows) {
+    const repo = printRepo(row.ref)
+    const hold = holdOfFile(row.hold, row.reason)
+    const key = `${repo} ${row.commit} ${row.reason} ${hold}`
+    const group = groups.get(key)
+    if (group === undefined) {
+      if (groups.size >= limit) return { groups: [...groups.values()], isCut: true }
+      groups.set(key, { repo, row, hold, files: 1, bytes: row.size })
+    } else {
+      group.files += 1
+      group.bytes += row.size
+    }
+  }
+  return { groups: [...groups.values()], isCut: false }
+}
+
+function planColumns(taken: boolean, screen: Screen): Column<PlanGroup>[] {
+  const { palette } = screen
+  const columns: Column<PlanGroup>[] = [
+    { header: 'REPO', text: (group) => group.repo, minWidth: 24, shorten: 'middle', paint: () => palette.name },
+    { header: 'COMMIT', text: (group) => group.row.commit.slice(0, 10), dropRank: 2 },
+    { header: 'FILES', align: 'right', text: (group) => String(group.files) },
+    { header: 'SIZE', align: 'right', text: (group) => formatSize(group.bytes) },
+    { header: 'REASON', text: (group) => group.row.reason },
+  ]
+  if (!taken) return [...columns, { header: 'WHY', text: (group) => group.row.detail, minWidth: 16, dropRank: 1 }]
+  return [
+    ...columns,
+    {
+      header: 'WHEN',
+      text: ({ hold }) => (hold === 'none' ? 'now' : `held back: ${holdSentence(hold)}`),
+      minWidth: 17,
+      paint: ({ hold }) => (hold === 'none' ? palette.good : palette.attention),
+    },
+  ]
+}

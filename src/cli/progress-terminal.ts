@@ -1,0 +1,188 @@
+import type { CommitId } from '../domain/digest.ts'
+import type { LoggedEvent } from '../domain/events.ts'
+import { displayName } from '../domain/file-name.ts'
+import type { RepoRef } from '../domain/repo.ts'
+import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
+import type { Clock, HubFile } from '../ports.ts'
+import { counted } from './ago.ts'
+import { displayWidth, shorten } from './display-width.ts'
+import { eventLine } from './event-line.ts'
+import type { Palette } from './palette.ts'
+import { failedLine, listedLine, polledLine, sealedLine, summaryText, waitingLine } from './progress-sentence.ts'
+import type { ProgressView } from './progress-view.ts'
+import { RateMeter } from './rate-meter.ts'
+import { TransferState, type RunningFile } from './transfer-state.ts'
+
+const REDRAW_EVERY_MS = 100
+/** Lines of running files; more are counted. */
+const MAX_FILE_LINES = 8
+const BAR_WIDTH = 16
+const BAR_FROM_COLUMNS = 100
+
+/** The terminal a live display is drawn on. */
+export interface LiveTerminal {
+  write(text: string): void
+  columns(): number
+  readonly palette: Palette
+}
+
+/**
+ * Progress as a block of lines that is redrawn in place, at most ten times a second: one line a running file and one for
+ * everything. What is worth keeping (listed, sealed, events, failures) scrolls by above it. Call `tick` now and then, so
+ * that a stalled transfer shows as one.
+ */
+export class TerminalProgress implements ProgressView {
+  readonly #terminal: LiveTerminal
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #transfers: TransferState
+  readonly #verified: { files: number; bytes: number; rate: RateMeter; path: string }
+  #waiting: { reason: string; untilMs: number | undefined } | undefined
+  #drawnLines = 0
+  #nextDrawMs = 0
+  #isClosed = false
+
+  constructor(terminal: LiveTerminal, clock: Pick<Clock, 'now'>) {
+    this.#terminal = terminal
+    this.#clock = clock
+    this.#transfers = new TransferState(clock.now())
+    this.#verified = { files: 0, bytes: 0, rate: new RateMeter(clock.now()), path: '' }
+  }
+
+  polled(watch: string, repos: number, changed: number): void {
+    this.#say(polledLine(watch, repos, changed, this.#terminal.palette))
+  }
+
+  listed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void {
+    this.#say(listedLine({ ref, commit, files, bytes }, this.#terminal.palette))
+  }
+
+  total(files: number, bytes: number): void {
+    this.#transfers.total(files, bytes)
+    this.tick()
+  }
+
+  started(file: HubFile, size: number, resumedAt: number): void {
+    this.#waiting = undefined
+    this.#transfers.start(file, size, resumedAt, this.#clock.now())
+    this.tick()
+  }
+
+  moved(file: HubFile, bytes: number): void {
+    this.#transfers.move(file, bytes, this.#clock.now())
+    this.tick()
+  }
+
+  finished(file: HubFile): void {
+    this.#transfers.finish(file)
+    this.tick()
+  }
+
+  failed(file: HubFile, code: string, message: string): void {
+    this.#transfers.fail(file)
+    this.#say(failedLine(file, code, message, this.#terminal.palette))
+  }
+
+  sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void {
+    this.#say(sealedLine({ ref, commit, files, bytes }, this.#terminal.palette))
+  }
+
+  events(events: readonly LoggedEvent[]): void {
+    for (const event of events) {
+      // Told by `sealed` already.
+      if (event.type !== 'snapshot-sealed') this.#say(eventLine(event, this.#terminal.palette, { withDate: false }))
+    }
+  }
+
+  verified(path: string, bytes: number): void {
+    this.#verified.files += 1
+    this.#verified.bytes += bytes
+    this.#verified.path = path
+    this.#verified.rate.add(this.#clock.now(), bytes)
+    this.tick()
+  }
+
+  waiting(reason: string, untilMs: number | undefined): void {
+    this.#waiting = { reason, untilMs }
+    this.tick()
+  }
+
+  /** Draws the block again when it is time to. */
+  tick(): void {
+    const nowMs = this.#clock.now()
+    if (this.#isClosed || nowMs < this.#nextDrawMs) return
+    this.#nextDrawMs = nowMs + REDRAW_EVERY_MS
+    const lines = this.#block(nowMs)
+    const text = `${this.#eraser()}${lines.map((line) => `${line}\n`).join('')}`
+    this.#drawnLines = lines.length
+    if (text !== '') this.#terminal.write(text)
+  }
+
+  clear(): void {
+    if (this.#drawnLines > 0) this.#terminal.write(this.#eraser())
+    this.#drawnLines = 0
+  }
+
+  close(): void {
+    this.clear()
+    this.#isClosed = true
+  }
+
+  /** A line that stays; the block comes back below it at the next draw. */
+  #say(line: string): void {
+    this.#terminal.write(`${this.#eraser()}${line}\n`)
+    this.#drawnLines = 0
+    this.tick()
+  }
+
+  #eraser(): string {
+    return this.#drawnLines === 0 ? '' : `\r\u001b[${this.#drawnLines}A\u001b[0J`
+  }
+
+  #block(nowMs: number): string[] {
+    const { palette } = this.#terminal
+    const width = Math.max(20, this.#terminal.columns() - 1)
+    const running = [...this.#transfers.running.values()]
+    const lines = running.slice(0, MAX_FILE_LINES).map((file) => fileLine(file, nowMs, width, palette))
+    if (running.length > MAX_FILE_LINES) lines.push(palette.faint(`  … and ${running.length - MAX_FILE_LINES} more`))
+    if (running.length > 0 || this.#transfers.leftFiles > 0) {
+      lines.push(palette.strong(shorten(summaryText(this.#transfers, nowMs), width, 'end')))
+    }
+    if (this.#verified.files > 0) lines.push(shorten(verifiedText(this.#verified, nowMs), width, 'end'))
+    if (this.#waiting !== undefined && running.length === 0) {
+      const { reason, untilMs } = this.#waiting
+      lines.push(waitingLine(shorten(displayName(reason), width - 24, 'end'), untilMs, nowMs, palette))
+    }
+    return lines
+  }
+}
+
+function fileLine(file: RunningFile, nowMs: number, width: number, palette: Palette): string {
+  const share = file.size === 0 ? 1 : Math.min(1, file.done / file.size)
+  const bytesPerSecond = file.rate.bytesPerSecond(nowMs)
+  const left =
+    bytesPerSecond < 1 ? '' : formatDuration(((file.size - Math.min(file.done, file.size)) / bytesPerSecond) * 1000)
+  const numbers = [
+    `${formatSize(file.done)}/${formatSize(file.size)}`.padStart(15),
+    `${String(Math.floor(share * 100)).padStart(3)} %`,
+    formatRate(bytesPerSecond).padStart(10),
+    left.padStart(7),
+  ].join('  ')
+  const bar = width < BAR_FROM_COLUMNS ? '' : `  ${barText(share, palette)}`
+  const room = width - displayWidth(numbers) - (bar === '' ? 2 : BAR_WIDTH + 6)
+  const name = shorten(displayName(`${file.repo} ${file.path}`), Math.max(8, room), 'middle')
+  const blanks = ' '.repeat(Math.max(0, room - displayWidth(name)))
+  return `${palette.name(name)}${blanks}${bar}  ${numbers}`
+}
+
+function barText(share: number, palette: Palette): string {
+  const full = Math.floor(share * BAR_WIDTH)
+  return `[${palette.good('#'.repeat(full))}${palette.faint('-'.repeat(BAR_WIDTH - full))}]`
+}
+
+function verifiedText(
+  verified: { files: number; bytes: number; rate: RateMeter; path: string },
+  nowMs: number,
+): string {
+  const rate = formatRate(verified.rate.bytesPerSecond(nowMs))
+  return `${counted(verified.files, 'file')}, ${formatSize(verified.bytes)} verified, ${rate}: ${displayName(verified.path)}`
+}

@@ -1,0 +1,21 @@
+import { outcome, type Command, type CommandContext, type Outcome } from './command.ts'
+import { counted } from './ago.ts'
+
+/** `weightvault run` */
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'the service: watch, download, verify, seal',
+  description:
+    'Watches, lists, downloads and verifies until it is stopped. The first SIGTERM or Ctrl-C finishes cleanly (exit 0); a second one stops at once, which loses nothing either.',
+  examples: ['weightvault run', 'weightvault run --archive /srv/weights --log-level info'],
+  exits: [9],
+  run,
+}
+
+async function run(context: CommandContext): Promise<Outcome> {
+  const loaded = await context.loadConfig()
+  const { archive, watch } = loaded.config
+  context.note(`archive ${archive}; ${counted(watch.length, 'watch', 'watches')}; stop with Ctrl-C`)
+  await context.runService()
+  return outcome({ stopped: true }, () => 'Stopped; everything fetched is safe.')
+}

@@ -1,0 +1,187 @@
+import { printRepo } from '../domain/repo.ts'
+import { formatSize } from '../lib/units.ts'
+import type { FileRow, OpenedArchive, RepoRow, SnapshotRow } from '../ports.ts'
+import { ago, counted } from './ago.ts'
+import type { Command, CommandContext, Outcome, Screen } from './command.ts'
+import { countOption, flagOption, readRepo, type CommandInput } from './command-input.ts'
+import { evidenceText } from './event-words.ts'
+import { findRepo, findSnapshot } from './find-repo.ts'
+import { jsonObject } from './json-pieces.ts'
+import { harmless } from './printer.ts'
+import { eachFile } from './read-pages.ts'
+import { fileJson, isHeld, repoJson, snapshotJson } from './repo-json.ts'
+import { paintOfState, paintOfUpstream } from './state-paint.ts'
+import { layoutTable, renderHeader, renderRow, type Column } from './table.ts'
+
+const FILES_FOR_PEOPLE = 500
+const SNAPSHOTS_FOR_PEOPLE = 10
+/** From here on a whole SHA-256 fits beside a path. */
+const WIDE_COLUMNS = 150
+
+/** `weightvault show REPO[@REV]` */
+export const showCommand: Command = {
+  name: 'show',
+  summary: 'snapshots, files, digests, licence and upstream state of a repository',
+  description:
+    'Shows one commit of a repository (the newest, or the one after @): what is held, each file with its SHA-256 and why it is held or not, the licence, and what the Hub says of it now.',
+  arguments: [{ name: '<repo>', description: 'owner/name, or owner/name@commit (7 or more hex digits)' }],
+  options: [
+    {
+      flags: '--limit <count>',
+      description: `at most so many files (for people ${FILES_FOR_PEOPLE}, with --json all)`,
+    },
+    { flags: '--wide', description: 'whole SHA-256 on a narrow terminal too' },
+  ],
+  examples: ['weightvault show Qwen/Qwen3.5-4B', 'weightvault show Qwen/Qwen3.5-4B@1a2b3c4 --json'],
+  run: show,
+}
+
+async function show(context: CommandContext, input: CommandInput): Promise<Outcome> {
+  const argument = readRepo(input.arguments[0]!)
+  const limit = countOption(input, 'limit', 1)
+  const archive = await context.openArchive('read')
+  const row = await findRepo(archive, argument.ref)
+  const snapshot = await findSnapshot(archive, row, argument)
+  return {
+    exitCode: 0,
+    json: () => {
+      const files = jsonFiles(archive, snapshot, limit ?? Infinity, context.signal)
+      const head = {
+        ...repoJson(row),
+        snapshot: snapshotJson(snapshot),
+        upstreamEvidence: row.upstreamEvidence ?? null,
+      }
+      return jsonObject(head, [{ key: 'files', elements: files }], () => ({ licenses: licensesJson(row) }))
+    },
+    async *text(screen) {
+      yield `${factsText(row, snapshot, screen)}\n\n`
+      yield* filesText(
+        archive,
+        snapshot,
+        { limit: limit ?? FILES_FOR_PEOPLE, isWide: flagOption(input, 'wide') },
+        screen,
+      )
+    },
+  }
+}
+
+async function* jsonFiles(
+  archive: Pick<OpenedArchive, 'catalog'>,
+  snapshot: SnapshotRow,
+  limit: number,
+  signal: AbortSignal,
+): AsyncIterable<unknown> {
+  let left = limit
+  for await (const file of eachFile(archive.catalog, snapshot.snapshotId, signal)) {
+    if (left <= 0) return
+    left -= 1
+    yield fileJson(file)
+  }
+}
+
+function licensesJson(row: RepoRow): unknown[] {
+  const { license, license_name, license_link } = row.license
+  return [
+    {
+      license: license ?? null,
+      license_name: license_name ?? null,
+      license_link: license_link ?? null,
+      seenAt: row.lastSeenAt,
+      commit: row.head ?? null,
+    },
+  ]
+}
+
+function factsText(row: RepoRow, snapshot: SnapshotRow, screen: Screen): string {
+  const { palette, nowMs } = screen
+  const facts: [string, string][] = [
+    ['upstream', upstreamText(row, screen)],
+    ['licence', licenseText(row)],
+    ['state', `${paintOfState(snapshot.state, palette)(snapshot.state)}${stateText(snapshot, nowMs)}`],
+    ['held', heldText(snapshot)],
+    ['verified', ago(row.lastVerifiedAt, nowMs)],
+  ]
+  if (row.formats.length > 0) facts.push(['formats', harmless(row.formats.join(', '))])
+  if (row.quants.length > 0) facts.push(['quants', harmless(row.quants.join(', '))])
+  facts.push(['snapshots', snapshotsText(row)])
+  const lines = facts.map(([name, value]) => `  ${palette.faint(name.padEnd(10))} ${value}`)
+  return [`${palette.strong(palette.name(printRepo(row.ref)))} @ ${snapshot.commit}`, ...lines].join('\n')
+}
+
+function upstreamText(row: RepoRow, screen: Screen): string {
+  const state = paintOfUpstream(row.upstream, screen.palette)(row.upstream)
+  const evidence = row.upstream === 'ok' ? '' : evidenceText(row.upstreamEvidence)
+  return `${state}, last seen ${ago(row.lastSeenAt, screen.nowMs)}${evidence === '' ? '' : ` (${evidence})`}`
+}
+
+function licenseText(row: RepoRow): string {
+  const { license, license_name, license_link } = row.license
+  const name = [license, license_name].filter((word) => word !== undefined).join(': ')
+  return harmless(`${name === '' ? 'none stated' : name}${license_link === undefined ? '' : ` <${license_link}>`}`)
+}
+
+function stateText(snapshot: SnapshotRow, nowMs: number): string {
+  const coverage = snapshot.coverage === 'all' ? 'every file' : 'a selection of the files'
+  if (snapshot.state === 'sealed') return ` ${ago(snapshot.sealedAt, nowMs)}, ${coverage}`
+  const blocked = snapshot.blockedBy === undefined ? '' : ` by ${snapshot.blockedBy}`
+  const hold = snapshot.hold === 'none' ? '' : `, held back: ${snapshot.hold}`
+  return `${blocked}, listed ${ago(snapshot.listedAt, nowMs)}, ${coverage} wanted${hold}`
+}
+
+function heldText(snapshot: SnapshotRow): string {
+  const { filesHeld, filesListed, filesWanted, bytesHeld, bytesListed, bytesWanted } = snapshot
+  const wanted =
+    filesWanted === filesListed ? '' : `; wanted ${counted(filesWanted, 'file')}, ${formatSize(bytesWanted)}`
+  return `${filesHeld} of ${counted(filesListed, 'file')}, ${formatSize(bytesHeld)} of ${formatSize(bytesListed)}${wanted}`
+}
+
+function snapshotsText(row: RepoRow): string {
+  const shown = row.snapshots.slice(0, SNAPSHOTS_FOR_PEOPLE)
+  const words = shown.map((snapshot) => `${snapshot.commit.slice(0, 10)} ${snapshot.state}`)
+  const more = row.snapshots.length - shown.length
+  return `${words.join(', ')}${more > 0 ? `, … ${more} more (--json)` : ''}`
+}
+
+async function* filesText(
+  archive: Pick<OpenedArchive, 'catalog'>,
+  snapshot: SnapshotRow,
+  options: { limit: number; isWide: boolean },
+  screen: Screen,
+): AsyncIterable<string> {
+  const page = { after: undefined, limit: Math.min(options.limit, FILES_FOR_PEOPLE) }
+  let files = await archive.catalog.files(snapshot.snapshotId, page)
+  // The first page decides the widths, so that a listing of any length is shown without being held.
+  const layout = layoutTable(fileColumns(screen, options.isWide), files, screen.columns)
+  yield renderHeader(layout, screen.palette.faint)
+  let shown = 0
+  while (files.length > 0) {
+    yield files.map((file) => `\n${renderRow(layout, file)}`).join('')
+    shown += files.length
+    const limit = Math.min(options.limit - shown, FILES_FOR_PEOPLE)
+    if (limit <= 0) break
+    files = await archive.catalog.files(snapshot.snapshotId, { after: files.at(-1)!.path, limit })
+  }
+  const more = snapshot.filesListed - shown
+  if (more > 0)
+    yield `\n${screen.palette.attention('more:')} ${counted(more, 'file')} (--limit ${snapshot.filesListed})`
+}
+
+function fileColumns(screen: Screen, isWide: boolean): Column<FileRow>[] {
+  const { palette } = screen
+  const digits = isWide || screen.columns >= WIDE_COLUMNS ? 64 : 12
+  return [
+    { header: 'PATH', text: (file) => file.path, minWidth: 24, shorten: 'middle' },
+    { header: 'SIZE', align: 'right', text: (file) => formatSize(file.size) },
+    {
+      header: 'HELD',
+      text: (file) => (isHeld(file) ? 'yes' : file.take ? 'not yet' : 'no'),
+      paint: (file) => (isHeld(file) ? palette.good : file.take ? palette.attention : palette.faint),
+    },
+    {
+      header: 'SHA256',
+      text: (file) => (file.sha256 ?? file.lfsOid)?.slice(0, digits) ?? '-',
+      paint: (file) => (isHeld(file) ? palette.strong : palette.faint),
+    },
+    { header: 'REASON', text: (file) => file.reason, minWidth: 8, dropRank: 1 },
+  ]
+}

@@ -1,0 +1,144 @@
+import { displayName } from '../domain/file-name.ts'
+import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
+import type { ActivityReport } from '../pipeline/activity.ts'
+import type { CatalogTotals, OpenedArchive, WatchState } from '../ports.ts'
+import { ago, counted, formatCount } from './ago.ts'
+import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
+import { harmless } from './printer.ts'
+import { readActivity } from './read-activity.ts'
+import { renderTable } from './table.ts'
+import { watchColumns, type WatchRow } from './watch-columns.ts'
+
+const WATCHES_FOR_PEOPLE = 30
+const ACTIVE_FOR_PEOPLE = 10
+
+/** `weightvault status` */
+export const statusCommand: Command = {
+  name: 'status',
+  summary: 'the service at a glance: queue, rate, polls, budget, oldest verified byte',
+  description:
+    'Shows whether the service runs and what it does now, the queue, the last poll of each watch with its error, budget and disk, and when the longest unverified byte was last proven.',
+  examples: ['weightvault status', 'weightvault status --json'],
+  exits: [9],
+  run: status,
+}
+
+interface Status {
+  readonly activity: ActivityReport | undefined
+  readonly totals: CatalogTotals
+  readonly watches: readonly WatchRow[]
+  readonly isPaused: boolean
+  readonly usedBytes: number
+  readonly freeBytes: number
+}
+
+async function status(context: CommandContext): Promise<Outcome> {
+  const archive = await context.openArchive('read')
+  const { catalog, blobs } = archive
+  const [totals, states, isPaused, freeBytes, partialBytes, activity] = await Promise.all([
+    catalog.totals(),
+    catalog.watchStates(),
+    catalog.isPaused(),
+    blobs.freeBytes(),
+    blobs.partialBytes(),
+    readActivity(archive, context.signal),
+  ])
+  const usedBytes = totals.blobBytes + partialBytes
+  const found: Status = { activity, totals, watches: watchRows(archive, states), isPaused, usedBytes, freeBytes }
+  return outcome(statusJson(archive, found), (screen) => statusText(archive, found, screen))
+}
+
+/** Each watched entry with its state, and states of entries that are watched no more. */
+export function watchRows(archive: Pick<OpenedArchive, 'settings'>, states: readonly WatchState[]): WatchRow[] {
+  const byKey = new Map(states.map((state) => [state.watch, state]))
+  return archive.settings.watches.map((entry) => ({ entry, state: byKey.get(entry.key) }))
+}
+
+function statusJson(archive: OpenedArchive, found: Status): unknown {
+  const { activity, totals, isPaused, usedBytes, freeBytes } = found
+  const { settings } = archive
+  return {
+    archive: archive.root,
+    service: activity === undefined ? { running: false } : { running: true, ...activity },
+    queue: {
+      paused: isPaused,
+      ready: totals.jobsReady,
+      heldBack: totals.jobsHeld,
+      running: totals.jobsLeased,
+      failed: totals.jobsFailed,
+      bytes: totals.bytesQueued,
+    },
+    watches: found.watches.map(({ entry, state }) => ({
+      watch: entry.key,
+      everyMs: entry.everyMs,
+      repos: state?.repos ?? 0,
+      lastPollAt: state?.lastPollAt ?? null,
+      lastOkAt: state?.lastOkAt ?? null,
+      error:
+        state?.lastErrorCode === undefined
+          ? null
+          : { code: state.lastErrorCode, message: state.lastErrorMessage ?? '' },
+    })),
+    budget: { usedBytes, totalBytes: settings.budgetBytes },
+    disk: { freeBytes, reserveBytes: settings.reserveBytes },
+    oldestVerifiedAt: totals.oldestVerifiedAt ?? null,
+    totals,
+  }
+}
+
+function statusText(archive: OpenedArchive, found: Status, screen: Screen): string {
+  const { palette, nowMs } = screen
+  const { totals, usedBytes, freeBytes } = found
+  const { settings } = archive
+  const share = settings.budgetBytes === 0 ? 100 : Math.round((usedBytes / settings.budgetBytes) * 100)
+  const facts: [string, string][] = [
+    ['service', serviceText(found.activity, screen)],
+    ['archive', harmless(archive.root)],
+    [
+      'holds',
+      `${formatSize(totals.blobBytes)} in ${counted(totals.blobs, 'blob')}; ${counted(totals.repos, 'repository', 'repositories')}, ${formatCount(totals.sealedSnapshots)} of ${counted(totals.snapshots, 'snapshot')} sealed`,
+    ],
+    ['queue', queueText(found, screen)],
+    ['budget', `${formatSize(usedBytes)} of ${formatSize(settings.budgetBytes)} used (${share} %)`],
+    ['disk', diskText(freeBytes, settings.reserveBytes, screen)],
+    ['verified', `oldest byte ${ago(totals.oldestVerifiedAt, nowMs)}`],
+    ['events', formatCount(totals.lastSeq)],
+  ]
+  const lines = facts.map(([name, value]) => `${palette.faint(name.padEnd(9))} ${value}`)
+  const shown = found.watches.slice(0, WATCHES_FOR_PEOPLE)
+  const table = renderTable(watchColumns(screen), shown, screen.columns, palette.faint)
+  const more = found.watches.length - shown.length
+  const watches = shown.length === 0 ? 'Nothing is watched.' : `${table}${more > 0 ? `\n… ${more} more` : ''}`
+  return [...lines, ...activeLines(found.activity, screen), '', watches].join('\n')
+}
+
+function serviceText(activity: ActivityReport | undefined, { palette, nowMs }: Screen): string {
+  if (activity === undefined) return `${palette.attention('not running')} ("weightvault run" starts it)`
+  const since = `for ${formatDuration(Math.max(0, nowMs - Date.parse(activity.startedAt)))}`
+  const waiting = activity.waiting === undefined ? '' : `; waiting: ${displayName(activity.waiting.reason)}`
+  return `${palette.good('running')} ${since}, ${formatRate(activity.bytesPerSecond)}${waiting}`
+}
+
+function queueText({ totals, isPaused }: Status, { palette }: Screen): string {
+  const parts = [
+    `${formatCount(totals.jobsReady)} ready, ${formatCount(totals.jobsLeased)} running, ${formatCount(totals.jobsHeld)} held back`,
+    totals.jobsFailed === 0 ? '' : palette.attention(`${formatCount(totals.jobsFailed)} failed before`),
+    `${formatSize(totals.bytesQueued)} to fetch`,
+    isPaused ? palette.attention('paused') : '',
+  ]
+  return parts.filter((part) => part !== '').join('; ')
+}
+
+function diskText(freeBytes: number, reserveBytes: number, { palette }: Screen): string {
+  const text = `${formatSize(freeBytes)} free, reserve ${formatSize(reserveBytes)}`
+  return freeBytes <= reserveBytes ? palette.bad(text) : text
+}
+
+function activeLines(activity: ActivityReport | undefined, { palette }: Screen): string[] {
+  if (activity === undefined) return []
+  return activity.active.slice(0, ACTIVE_FOR_PEOPLE).map((file) => {
+    const percent = file.size === 0 ? 100 : Math.min(100, Math.floor((file.done / file.size) * 100))
+    const name = `${palette.name(displayName(file.repo))} ${displayName(file.path)}`
+    return `${palette.faint('fetching ')} ${name}, ${percent} % of ${formatSize(file.size)}`
+  })
+}

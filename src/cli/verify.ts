@@ -1,0 +1,67 @@
+import { displayName } from '../domain/file-name.ts'
+import { formatSize } from '../lib/units.ts'
+import type { VerifyResult } from '../ports.ts'
+import { counted } from './ago.ts'
+import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
+import { readRepo, type CommandInput } from './command-input.ts'
+import { findRepo, findSnapshot } from './find-repo.ts'
+
+const CORRUPT_FOUND = 6
+const LINES_FOR_PEOPLE = 200
+
+/** `weightvault verify [REPO[@REV]]` */
+export const verifyCommand: Command = {
+  name: 'verify',
+  summary: 're-hash what is held against our own manifests, offline',
+  description:
+    'Reads every archived byte of the archive, of one repository or of one commit, and compares its SHA-256 with the manifest. Uses no network, moves and repairs nothing.',
+  arguments: [{ name: '[repo]', description: 'owner/name, or owner/name@commit; everything when left out' }],
+  examples: [
+    'weightvault verify',
+    'weightvault verify Qwen/Qwen3-0.6B',
+    'weightvault verify Qwen/Qwen3-0.6B@c1899de --json',
+  ],
+  exits: [6, 9, 130],
+  run: verify,
+}
+
+async function verify(context: CommandContext, input: CommandInput): Promise<Outcome> {
+  const [name] = input.arguments
+  const argument = name === undefined ? undefined : readRepo(name)
+  const archive = await context.openArchive('auto')
+  const { verifyArchive } = await import('../maintenance/verify-archive.ts')
+  let target = {}
+  if (argument !== undefined) {
+    const row = await findRepo(archive, argument.ref)
+    const commit = argument.revision === undefined ? undefined : (await findSnapshot(archive, row, argument)).commit
+    target = commit === undefined ? { ref: row.ref } : { ref: row.ref, commit }
+  }
+  const result = await verifyArchive(archive, target, context.progress(), context.signal)
+  const isDamaged = result.corrupt.length > 0 || result.missing.length > 0 || !result.ok
+  return outcome(result, (screen) => verifyText(result, screen), isDamaged ? CORRUPT_FOUND : 0)
+}
+
+function verifyText(result: VerifyResult, screen: Screen): string {
+  const { palette } = screen
+  const lines = [
+    ...result.corrupt.map((file) => `${palette.bad('corrupt')}  ${fileText(file)}`),
+    ...result.missing.map((file) => `${palette.bad('missing')}  ${fileText(file)}`),
+    ...result.contradicted.map(
+      (file) =>
+        `${palette.attention('contradicted')}  ${fileText(file)}: ${displayName(file.source)} says ${file.witness}`,
+    ),
+  ]
+  const shown = lines.slice(0, LINES_FOR_PEOPLE)
+  if (lines.length > shown.length) shown.push(`… and ${lines.length - shown.length} more (--json)`)
+  const checked = `${counted(result.checkedFiles, 'file')}, ${formatSize(result.checkedBytes)} checked`
+  const isDamaged = result.corrupt.length > 0 || result.missing.length > 0
+  if (!isDamaged)
+    return [...shown, `${palette.good('ok')}: ${checked}; every byte is what its manifest says`].join('\n')
+  const found = `${result.corrupt.length} corrupt, ${result.missing.length} missing`
+  const advice = 'Nothing was deleted. The bytes can come from the Hub again, or from any copy with the same SHA-256.'
+  return [...shown, `${palette.bad('damaged')}: ${found}; ${checked}`, advice].join('\n')
+}
+
+function fileText(file: { readonly repo: string; readonly path: string; readonly sha256: string }): string {
+  return `${file.repo} ${displayName(file.path)} (${file.sha256})`
+}

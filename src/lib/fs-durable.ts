@@ -4,7 +4,7 @@ import { link, lstat, mkdir, open, readdir, rename, unlink, type FileHandle } fr
 import { basename, dirname, join } from 'node:path'
 import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 
 /** For an existing file: never follows a link and never waits for the other end of a fifo. */
 export const OPEN_EXISTING = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
@@ -58,7 +58,7 @@ function describeErrno(errno: string): [ErrorCode, string, string] {
  * @throws errno errors, EIO above all
  */
 export async function syncDirectory(path: string): Promise<void> {
-  await using handle = await open(path, O_RDONLY | O_NOFOLLOW)
+  await using handle = await open(path, O_RDONLY | O_DIRECTORY)
   try {
     await handle.sync()
   } catch (error) {

@@ -1,5 +1,5 @@
-import { lstatSync, type Dir, type Stats } from 'node:fs'
-import { lstat, opendir, readdir, statfs } from 'node:fs/promises'
+import { statSync, type Dir, type Stats } from 'node:fs'
+import { lstat, opendir, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseGitOid, parseSha256, type Sha256 } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
@@ -53,7 +53,7 @@ class FolderBlobStore implements BlobStore {
     this.#layout = new Layout(root)
     this.#archiveId = archiveId
     this.#context = { layout: this.#layout, pool: hashPool, log, pieceBytes }
-    const facts = lstatSync(root, { bigint: true, throwIfNoEntry: false })
+    const facts = statSync(root, { bigint: true, throwIfNoEntry: false })
     if (facts === undefined) throw missingMarker(root, undefined)
     this.#device = facts.dev
   }
@@ -178,7 +178,7 @@ class FolderBlobStore implements BlobStore {
 
   async assertMounted(): Promise<void> {
     const marker = await readMarker(this.#layout.root)
-    const { dev } = await onDisk(this.#layout, this.#layout.root, () => lstat(this.#layout.root, { bigint: true }))
+    const { dev } = await onDisk(this.#layout, this.#layout.root, () => stat(this.#layout.root, { bigint: true }))
     if (marker.archiveId === this.#archiveId && dev === this.#device) return
     throw new ArchiveError(
       'ARCHIVE_MISSING_MARKER',

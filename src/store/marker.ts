@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArchiveError } from '../domain/errors.ts'
 import {
@@ -185,7 +185,7 @@ async function assertEmpty(root: string): Promise<void> {
 }
 
 async function warnIfShared(root: string, log: Log | undefined): Promise<void> {
-  const { mode } = await onRoot(root, () => lstat(root))
+  const { mode } = await onRoot(root, () => stat(root))
   if ((mode & 0o022) === 0) return
   log?.warn({ path: root, mode: (mode & 0o777).toString(8) }, 'archive folder is writable by other users')
 }

@@ -91,6 +91,7 @@ export class PieceJournal {
       return new PieceJournal(path, handle, ino, bytes.length)
     } catch (error) {
       await handle.close()
+      await unlinkIfThere(fresh).catch(() => undefined)
       throw error
     }
   }

@@ -101,6 +101,19 @@ test('openArchiveFolder makes a new archive with new parents, private, and finds
   assert.deepEqual(marker, { format: 'weightvault-archive/1', archiveId: made.archiveId, createdAt: made.createdAt })
 })
 
+test('the archive folder itself may be a link to another disk', async (t) => {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'disk'))
+  symlinkSync(join(folder, 'disk'), join(folder, 'archive'))
+
+  const made = await initArchive(join(folder, 'archive'))
+  rmSync(join(folder, 'disk', 'events'), { recursive: true })
+
+  assert.deepEqual(await openArchiveFolder(join(folder, 'archive'), { create: true }), made)
+  rmSync(join(folder, 'disk'), { recursive: true })
+  await assert.rejects(openArchiveFolder(join(folder, 'archive'), { create: true }), MISSING)
+})
+
 test('openArchiveFolder removes what a killed creation left', async (t) => {
   const folder = temporaryFolder(t)
   mkdirSync(join(folder, '.archive.0123456789ab.new', 'blobs'), { recursive: true })

@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import type { BlobStore } from '../../src/ports.ts'
+import { digestsOf, ingest, keyOf, NOTE } from '../contracts/blob-store.contract.ts'
+import { keepingLog, makeStore, PIECE_BYTES, temporaryFolder } from './store-fixture.ts'
+
+/** Leaves a partial of the first `length` bytes behind, as a stopped process does. */
+async function leavePartial(store: BlobStore, bytes: Buffer, length: number, t: TestContext): Promise<void> {
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  await partial.append(bytes.subarray(0, length), t.signal)
+}
+
+/** Where a resume starts, and that the rest makes the blob right. */
+async function resumeAt(store: BlobStore, bytes: Buffer, t: TestContext): Promise<number> {
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  const { position } = partial
+  await partial.append(bytes.subarray(position), t.signal)
+  const digests = await partial.finish(t.signal)
+  assert.deepEqual(digests, digestsOf(bytes))
+  await store.publish(keyOf(bytes), digests, t.signal)
+  assert.deepEqual(await store.digest(digests.sha256, t.signal), digests)
+  return position
+}
+
+for (const odd of ['link', 'folder', 'pipe', 'dangling link'] as const) {
+  test(`openPartial sets a ${odd} aside and does not follow it`, async (t) => {
+    const { store, layout } = await makeStore(t)
+    const bytes = randomBytes(1000)
+    const path = layout.partialFile(keyOf(bytes))
+    const secret = join(temporaryFolder(t), 'secret')
+    if (odd !== 'dangling link') writeFileSync(secret, 'secret')
+    if (odd === 'folder') mkdirSync(path)
+    else if (odd === 'pipe') execFileSync('mkfifo', [path])
+    else symlinkSync(secret, path)
+
+    assert.equal(await resumeAt(store, bytes, t), 0)
+
+    assert.equal(existsSync(secret) && readFileSync(secret, 'utf8'), odd === 'dangling link' ? false : 'secret')
+    const set = readdirSync(layout.quarantine).sort()
+    assert.equal(set.length, 2)
+    assert.match(set[0]!, /^\d{4}-\d{2}-\d{2}T.*\.bin$/)
+    assert.match(readFileSync(join(layout.quarantine, set[1]!), 'utf8'), /no regular file/)
+  })
+}
+
+test('openPartial sets a link in place of the journal aside', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(1000)
+  const secret = join(temporaryFolder(t), 'secret')
+  writeFileSync(secret, 'secret')
+  symlinkSync(secret, layout.pieceJournal(keyOf(bytes)))
+
+  assert.equal(await resumeAt(store, bytes, t), 0)
+
+  assert.equal(readFileSync(secret, 'utf8'), 'secret')
+})
+
+test('openPartial never writes to a partial that has a second name', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(3 * PIECE_BYTES)
+  await leavePartial(store, bytes, 2 * PIECE_BYTES, t)
+  const second = join(layout.root, 'second-name')
+  linkSync(layout.partialFile(keyOf(bytes)), second)
+
+  assert.equal(await resumeAt(store, bytes, t), 0)
+
+  assert.deepEqual(readFileSync(second), bytes.subarray(0, 2 * PIECE_BYTES))
+})
+
+test('openPartial cuts a torn partial back to the last whole piece', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(5 * PIECE_BYTES)
+  await leavePartial(store, bytes, 4 * PIECE_BYTES + 10, t)
+  truncateSync(layout.partialFile(keyOf(bytes)), 3 * PIECE_BYTES - 1)
+
+  assert.equal(await resumeAt(store, bytes, t), 2 * PIECE_BYTES)
+})
+
+test('openPartial drops bytes that no journal line speaks for', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(5 * PIECE_BYTES)
+  await leavePartial(store, bytes, 2 * PIECE_BYTES, t)
+  appendFileSync(layout.partialFile(keyOf(bytes)), randomBytes(100))
+
+  assert.equal(await resumeAt(store, bytes, t), 2 * PIECE_BYTES)
+})
+
+test('openPartial keeps only the pieces before one with a flipped bit', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(5 * PIECE_BYTES)
+  await leavePartial(store, bytes, 4 * PIECE_BYTES + 10, t)
+  const damaged = readFileSync(layout.partialFile(keyOf(bytes)))
+  damaged[PIECE_BYTES + 17]! ^= 4
+  writeFileSync(layout.partialFile(keyOf(bytes)), damaged)
+
+  assert.equal(await resumeAt(store, bytes, t), PIECE_BYTES)
+})
+
+test('openPartial starts at 0 when the journal cannot be believed', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(4 * PIECE_BYTES)
+  const path = layout.pieceJournal(keyOf(bytes))
+  const lies: [string, (text: string) => string | undefined][] = [
+    ['missing', () => undefined],
+    ['empty', () => ''],
+    ['binary', () => '\u0000\u0001\n'.repeat(100)],
+    ['of other bytes', (text) => text.replaceAll(/[0-9a-f]{64}/g, 'a'.repeat(64))],
+    ['of another size', (text) => text.replace(` ${bytes.length} `, ` ${bytes.length + 1} `)],
+    ['without piece size', (text) => text.replace(` ${PIECE_BYTES}\n`, ' 0\n')],
+    ['a line missing', (text) => text.replace(/^0 .*\n/m, '')],
+    ['a line twice', (text) => text.replace(/^(0 .*\n)/m, '$1$1')],
+    ['too long a piece', (text) => text.replace(/^0 \d+/m, `0 ${bytes.length}`)],
+    ['another format', (text) => text.replace('pieces/1', 'pieces/2')],
+  ]
+
+  for (const [what, lie] of lies) {
+    await leavePartial(store, bytes, 3 * PIECE_BYTES, t)
+    const text = lie(readFileSync(path, 'utf8'))
+    if (text === undefined) rmSync(path)
+    else writeFileSync(path, text)
+    await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+    assert.equal(partial.position, 0, what)
+  }
+})
+
+test('openPartial believes a journal up to its torn last line', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(4 * PIECE_BYTES)
+  await leavePartial(store, bytes, 3 * PIECE_BYTES, t)
+  const path = layout.pieceJournal(keyOf(bytes))
+  truncateSync(path, lstatSync(path).size - 1)
+
+  assert.equal(await resumeAt(store, bytes, t), 2 * PIECE_BYTES)
+})
+
+test('openPartial starts at 0 when the file is longer than the content', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(2 * PIECE_BYTES)
+  await leavePartial(store, bytes, bytes.length, t)
+  appendFileSync(layout.partialFile(keyOf(bytes)), 'x')
+
+  assert.equal(await resumeAt(store, bytes, t), 0)
+})
+
+test('a writer whose partial was taken over by another process stops and changes nothing', async (t) => {
+  const { store, layout, reopen } = await makeStore(t)
+  const bytes = randomBytes(6 * PIECE_BYTES)
+  await using first = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  await first.append(bytes.subarray(0, PIECE_BYTES), t.signal)
+  const second = await reopen()
+  await using taken = await second.openPartial(keyOf(bytes), bytes.length, t.signal)
+
+  await first.append(Buffer.alloc(bytes.length - PIECE_BYTES), t.signal).catch(() => undefined)
+  await assert.rejects(first.finish(t.signal), { code: 'ARCHIVE_LOCKED' })
+  await taken.append(bytes.subarray(taken.position), t.signal)
+
+  assert.deepEqual(await taken.finish(t.signal), digestsOf(bytes))
+  await second.publish(keyOf(bytes), digestsOf(bytes), t.signal)
+  await first[Symbol.asyncDispose]()
+  assert.deepEqual(readFileSync(layout.blob(digestsOf(bytes).sha256)), bytes)
+})
+
+test('a published blob is read-only, has one name and is never written again', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(1000)
+  await ingest(store, bytes, t)
+  const path = layout.blob(digestsOf(bytes).sha256)
+  const before = lstatSync(path)
+
+  await ingest(store, bytes, t)
+
+  const facts = lstatSync(path)
+  assert.equal(facts.mode & 0o7777, 0o440)
+  assert.equal(facts.nlink, 1)
+  assert.deepEqual([facts.ino, facts.mtimeMs], [before.ino, before.mtimeMs])
+  assert.deepEqual(readFileSync(path), bytes)
+})
+
+for (const intruder of ['a file of another size', 'a link', 'a folder'] as const) {
+  test(`publish does not overwrite ${intruder} that has the name of the blob`, async (t) => {
+    const { store, layout } = await makeStore(t)
+    const bytes = randomBytes(1000)
+    const path = layout.blob(digestsOf(bytes).sha256)
+    const other = join(temporaryFolder(t), 'other')
+    writeFileSync(other, bytes)
+    mkdirSync(dirname(path))
+    if (intruder === 'a folder') mkdirSync(path)
+    else if (intruder === 'a link') symlinkSync(other, path)
+    else writeFileSync(path, 'other bytes')
+    const before = lstatSync(path)
+
+    await assert.rejects(ingest(store, bytes, t), { code: 'FIXITY_FAILED', message: /blobs\/sha256/ })
+
+    const after = lstatSync(path)
+    assert.deepEqual([after.ino, after.mtimeMs, after.size], [before.ino, before.mtimeMs, before.size])
+    assert.equal(await store.partialBytes(), 1000, 'the good bytes are still there')
+  })
+}
+
+test('sizeOf, list and digest do not follow what is no regular file', async (t) => {
+  const { log, lines } = keepingLog()
+  const { store, layout } = await makeStore(t, undefined, log)
+  const kinds = ['link', 'folder', 'pipe'].map((kind) => ({ kind, digests: digestsOf(Buffer.from(kind)) }))
+  for (const { kind, digests } of kinds) {
+    const path = layout.blob(digests.sha256)
+    mkdirSync(dirname(path), { recursive: true })
+    if (kind === 'link') symlinkSync('/etc/passwd', path)
+    else if (kind === 'folder') mkdirSync(path)
+    else execFileSync('mkfifo', [path])
+  }
+  writeFileSync(join(layout.blobs, 'README'), '')
+  mkdirSync(join(layout.blobs, 'zz'))
+
+  for (const { digests } of kinds) {
+    await assert.rejects(store.sizeOf(digests.sha256), { code: 'FIXITY_FAILED' })
+    await assert.rejects(store.digest(digests.sha256, t.signal), { code: 'FIXITY_FAILED' })
+  }
+  for await (const blob of store.list(t.signal)) assert.fail(`${blob.sha256} is no blob`)
+
+  assert.deepEqual(
+    lines.map((line) => line.message),
+    Array(3).fill('foreign file among the blobs ignored'),
+  )
+})
+
+test('digest tells what the bytes are now', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(400_000)
+  const { sha256 } = await ingest(store, bytes, t)
+  const path = layout.blob(sha256)
+  bytes[200_000]! ^= 1
+  rmSync(path)
+  writeFileSync(path, bytes)
+
+  assert.deepEqual(await store.digest(sha256, t.signal), digestsOf(bytes))
+  assert.notEqual(digestsOf(bytes).sha256, sha256)
+})
+
+test('a crash between link and unlink is healed, and the blob is not opened for writing', async (t) => {
+  const { store, layout, reopen } = await makeStore(t)
+  const bytes = randomBytes(2 * PIECE_BYTES + 1)
+  const { sha256 } = digestsOf(bytes)
+  {
+    await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+    await partial.append(bytes, t.signal)
+    await partial.finish(t.signal)
+  }
+  mkdirSync(dirname(layout.blob(sha256)))
+  linkSync(layout.partialFile(keyOf(bytes)), layout.blob(sha256))
+  const before = lstatSync(layout.blob(sha256))
+
+  const position = await resumeAt(await reopen(), bytes, t)
+
+  assert.equal(position, bytes.length)
+  const after = lstatSync(layout.blob(sha256))
+  assert.deepEqual([after.ino, after.mtimeMs, after.nlink], [before.ino, before.mtimeMs, 1])
+  assert.deepEqual(readdirSync(layout.partial), [])
+})
+
+test('an unmounted disk is not an archive that lost everything', async (t) => {
+  const { store, root } = await makeStore(t)
+  const bytes = randomBytes(1000)
+  const { sha256 } = await ingest(store, bytes, t)
+  renameSync(root, `${root}-elsewhere`)
+  mkdirSync(root)
+  const missing = { code: 'ARCHIVE_MISSING_MARKER' }
+
+  await assert.rejects(store.assertMounted(), missing)
+  await assert.rejects(store.sizeOf(sha256), missing)
+  await assert.rejects(store.digest(sha256, t.signal), missing)
+  await assert.rejects(store.openPartial(keyOf(randomBytes(10)), 10, t.signal), missing)
+  await assert.rejects(store.partialBytes(), missing)
+  await assert.rejects(store.freeBytes(), missing)
+  await assert.rejects(async () => {
+    for await (const blob of store.list(t.signal)) assert.fail(`${blob.sha256} is listed`)
+  }, missing)
+
+  assert.deepEqual(readdirSync(root), [], 'nothing was made on the disk below')
+  rmSync(root, { recursive: true })
+  renameSync(`${root}-elsewhere`, root)
+  await store.assertMounted()
+  assert.equal(await store.sizeOf(sha256), 1000)
+})
+
+test('assertMounted notices another archive in the same place', async (t) => {
+  const { store, root } = await makeStore(t)
+  renameSync(root, `${root}-elsewhere`)
+  await makeStore(t, root)
+
+  await assert.rejects(store.assertMounted(), { code: 'ARCHIVE_MISSING_MARKER', message: /another disk/ })
+})
+
+test('quarantinePartial keeps the bytes and writes why, also twice in one moment', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(1000)
+  const { sha256 } = digestsOf(bytes)
+  const note = { ...NOTE, actual: sha256, size: 1000 }
+  for (const _round of [1, 2]) {
+    const key = keyOf(randomBytes(10))
+    await using partial = await store.openPartial(key, 1000, t.signal)
+    await partial.append(bytes, t.signal)
+    await partial.finish(t.signal)
+    await store.quarantinePartial(key, note, t.signal)
+  }
+
+  const stem = `2026-03-04T050607.000Z-${sha256}`
+  assert.deepEqual(
+    readdirSync(layout.quarantine).sort(),
+    [`${stem}-2.bin`, `${stem}-2.json`, `${stem}.bin`, `${stem}.json`].sort(),
+  )
+  assert.deepEqual(readFileSync(join(layout.quarantine, `${stem}.bin`)), bytes)
+  const written = JSON.parse(readFileSync(join(layout.quarantine, `${stem}.json`), 'utf8')) as unknown
+  assert.deepEqual(written, { format: 'weightvault-quarantine/1', ...note })
+  assert.deepEqual(readdirSync(layout.partial), [])
+})
+
+test('quarantinePartial takes a hostile digest for what it is', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const key = keyOf(randomBytes(10))
+  {
+    await using partial = await store.openPartial(key, 3, t.signal)
+    await partial.append(Buffer.from('abc'), t.signal)
+  }
+
+  await store.quarantinePartial(key, { ...NOTE, actual: '../../../etc/passwd', at: 'yesterday/..' }, t.signal)
+
+  assert.deepEqual(readdirSync(layout.quarantine).sort(), [
+    `unknown-time-${key}.part.bin`,
+    `unknown-time-${key}.part.json`,
+  ])
+})
+
+test('names are made of checked digests only', async (t) => {
+  const { store } = await makeStore(t)
+
+  await assert.rejects(store.sizeOf('../../etc/passwd' as never), /invariant/)
+  await assert.rejects(store.openPartial('sha256-../../x' as never, 1, t.signal), /invariant/)
+  await assert.rejects(store.openPartial(`git-${'a'.repeat(40)}-01` as never, 1, t.signal), /invariant/)
+})

@@ -1,5 +1,5 @@
 import type { ChangeEvent } from './events.ts'
-import { judgeName } from './file-name.ts'
+import { judgeName, pathsBothFileAndFolder } from './file-name.ts'
 import type { Listing, Sibling } from './listing.ts'
 import { isSmallFile } from './weight-file.ts'
 
@@ -28,7 +28,7 @@ export function diffListings(before: readonly Sibling[], after: readonly Sibling
     const known = old.get(file.path)
     old.delete(file.path)
     if (known === undefined) added.push(file.path)
-    else if (digestOf(known) !== digestOf(file) || known.size !== file.size) {
+    else if (!haveSameBytes(known, file)) {
       replaced.push({
         path: file.path,
         sizeBefore: known.size,
@@ -114,23 +114,31 @@ export function nameEvents(listing: Listing): ChangeEvent[] {
 
 function collisions(files: readonly Sibling[]): { path: string; verdict: string; reason: string }[] {
   const found: { path: string; verdict: string; reason: string }[] = []
-  const folders = new Set<string>()
   const folded = new Map<string, string>()
   for (const { path } of files) {
-    // Deeper paths are kept only as manifest entries; walking their folders would cost the square of their length.
+    // Such a path is kept only as an entry of the manifest; it meets no other file.
     if (judgeName(path).kind === 'keep-only') continue
-    for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1))
-      folders.add(path.slice(0, slash))
     const key = path.normalize('NFKC').toUpperCase().toLowerCase()
     const first = folded.get(key)
     if (first === undefined) folded.set(key, path)
     else
       found.push({ path, verdict: 'collision', reason: `equals "${first}" where letter case or form does not count` })
   }
-  for (const { path } of files) {
-    if (folders.has(path)) found.push({ path, verdict: 'collision', reason: 'is a file and a folder at once' })
+  for (const path of pathsBothFileAndFolder(files.map((file) => file.path))) {
+    found.push({ path, verdict: 'collision', reason: 'is a file and a folder at once, or lies in one' })
   }
   return found
+}
+
+/**
+ * Digests of the same kind decide: the Hub may withhold the SHA-256 of an LFS file from one caller and tell it to another,
+ * and the git id of its pointer stays the same then.
+ */
+function haveSameBytes(before: Sibling, after: Sibling): boolean {
+  if (before.size !== after.size) return false
+  if (before.lfsOid !== undefined && after.lfsOid !== undefined) return before.lfsOid === after.lfsOid
+  if (before.gitOid !== undefined && after.gitOid !== undefined) return before.gitOid === after.gitOid
+  return digestOf(before) === digestOf(after)
 }
 
 function digestOf(file: Sibling): string | null {

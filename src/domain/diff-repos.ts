@@ -1,5 +1,6 @@
 import type { CommitId, HubId } from './digest.ts'
 import type { ChangeEvent, Severity } from './events.ts'
+import { comparableLicense } from './license-facts.ts'
 import { effectiveLicense, printRepo, type Gate, type LicenseFacts, type RepoFacts, type RepoRef } from './repo.ts'
 
 /** What was known of a repository before this poll. */
@@ -81,8 +82,9 @@ function nameKey(ref: RepoRef): string {
   return printRepo(ref).toLowerCase()
 }
 
+/** Its absence is explained already: asking again would only repeat the event. */
 function isGone(known: RepoBefore): boolean {
-  return known.upstream === 'unavailable' || known.upstream === 'recreated'
+  return known.upstream === 'unavailable' || known.upstream === 'recreated' || known.upstream === 'renamed'
 }
 
 function isSame(known: RepoBefore, facts: RepoFacts): boolean {
@@ -117,8 +119,10 @@ function eventsOfKnown(known: RepoBefore, facts: RepoFacts, context: DiffContext
   if (known.gated !== facts.gated) {
     add('gate-changed', facts.gated === false ? 'notice' : 'warning', known.gated, facts.gated)
   }
-  if (known.disabled !== facts.disabled) {
-    add('repo-disabled', facts.disabled ? 'critical' : 'notice', known.disabled, facts.disabled)
+  // A direct answer may have told it although no listing did.
+  const wasDisabled = known.disabled || known.upstream === 'disabled'
+  if (wasDisabled !== facts.disabled) {
+    add('repo-disabled', facts.disabled ? 'critical' : 'notice', wasDisabled, facts.disabled)
   }
   if (!sameLicense(known.license, facts.license)) {
     add('license-changed', licenseSeverity(known.license, facts.license, context), known.license, facts.license)
@@ -143,12 +147,23 @@ const PERMISSIVE = new Set([
 ])
 
 function licenseSeverity(before: LicenseFacts, after: LicenseFacts, context: DiffContext): Severity {
-  const from = effectiveLicense(before)?.toLowerCase()
-  const to = effectiveLicense(after)?.toLowerCase()
-  if (context.licenseAllow !== undefined && (to === undefined || !context.licenseAllow.includes(to))) return 'critical'
-  if (from === to) return 'info'
-  const wasOpen = from !== undefined && PERMISSIVE.has(from)
-  const isOpen = to !== undefined && PERMISSIVE.has(to)
-  if (wasOpen && !isOpen) return 'critical'
+  const from = licensesOf(before)
+  const to = licensesOf(after)
+  const { licenseAllow } = context
+  if (licenseAllow !== undefined && !areAll(to, (name) => licenseAllow.includes(name))) return 'critical'
+  if (from.join() === to.join()) return 'info'
+  const isOpen = areAll(to, (name) => PERMISSIVE.has(name))
+  if (areAll(from, (name) => PERMISSIVE.has(name)) && !isOpen) return 'critical'
   return isOpen ? 'notice' : 'warning'
+}
+
+/** The names a card states, in comparable form; several are joined by a comma in `license`. */
+function licensesOf(facts: LicenseFacts): readonly string[] {
+  const stated = effectiveLicense(facts)
+  return stated === undefined ? [] : stated.split(', ').map(comparableLicense)
+}
+
+/** No statement is no permission. */
+function areAll(names: readonly string[], test: (name: string) => boolean): boolean {
+  return names.length > 0 && names.every(test)
 }

@@ -11,7 +11,11 @@ const MAX_COMPONENT_BYTES = 255
 const MAX_PATH_BYTES = 4096
 const MAX_DEPTH = 100
 const WINDOWS_DEVICE =
-  /^(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(\.|$)/i
+  /^(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$) *(\.|$)/i
+/** A drive and not the two colons of a stream (`a::$DATA`), which Windows takes for the file itself. */
+const DRIVE = /^[A-Za-z]:(?!:)/
+/** What HFS+ leaves out when it compares names. */
+const IGNORED_IN_NAMES = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g
 
 /** Judges one path of a listing. Pure and linear in the length of the path. */
 export function judgeName(path: string): NameVerdict {
@@ -22,6 +26,24 @@ export function judgeName(path: string): NameVerdict {
   if (!path.startsWith('/') && parts.includes('')) return refuse('has an empty component')
   if (parts.includes('.')) return refuse('has a "." component')
   return keepOnly(path, parts) ?? escape(parts) ?? { kind: 'plain' }
+}
+
+/**
+ * Of the paths of one listing those that cannot exist together: a path that is a folder of another one, and what is in
+ * that folder. Git holds no such tree, so none of them is ever made on disk. Paths below "/" or too deep are passed over:
+ * they are never made on disk anyway.
+ */
+export function pathsBothFileAndFolder(paths: readonly string[]): ReadonlySet<string> {
+  const files = new Set(paths)
+  const clashing = new Set<string>()
+  for (const path of paths) {
+    if (judgeName(path).kind === 'keep-only') continue
+    for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1)) {
+      const folder = path.slice(0, slash)
+      if (files.has(folder)) clashing.add(folder).add(path)
+    }
+  }
+  return clashing
 }
 
 /** Whether the path may be made on disk under its own name on every system. */
@@ -36,13 +58,14 @@ function keepOnly(path: string, parts: readonly string[]): NameVerdict | undefin
   if (path.startsWith('/')) return keep('is absolute')
   if (path.includes('\\')) return keep('contains a backslash')
   if (parts.includes('..')) return keep('climbs out of its folder')
-  if (parts.some((part) => /^[A-Za-z]:/.test(part))) return keep('names a drive')
+  if (parts.some((part) => DRIVE.test(part))) return keep('names a drive')
   if (byteLength(path) > MAX_PATH_BYTES) return keep(`is longer than ${MAX_PATH_BYTES} bytes`)
   if (parts.length > MAX_DEPTH) return keep(`is nested deeper than ${MAX_DEPTH} folders`)
   if (parts.some((part) => byteLength(part) > MAX_COMPONENT_BYTES)) {
     return keep(`has a component longer than ${MAX_COMPONENT_BYTES} bytes`)
   }
-  if (parts.some((part) => part.toLowerCase() === '.git')) return keep('enters a .git folder')
+  if (parts.some((part) => part.replace(IGNORED_IN_NAMES, '').toLowerCase() === '.git'))
+    return keep('enters a .git folder')
   return undefined
 }
 
@@ -52,7 +75,7 @@ function escape(parts: readonly string[]): NameVerdict | undefined {
   if (parts.some((part) => /[<>:"|?*]/.test(part))) return verdict('has a character Windows forbids')
   if (parts.some((part) => /[. ]$/.test(part))) return verdict('ends in a dot or a blank')
   if (parts.some((part) => /~[0-9]/.test(part))) return verdict('looks like a Windows short name')
-  // C0, C1 and bidirectional controls can rewrite what a terminal or a page shows.
+  // C0, C1, bidirectional and invisible controls can rewrite what a terminal or a page shows.
   if (parts.some((part) => displayName(part) !== part)) return verdict('contains control characters')
   return undefined
 }
@@ -70,7 +93,7 @@ function byteLength(text: string): number {
   return bytes
 }
 
-/** A name for people: control characters, lone surrogates and bidirectional marks are shown as `\u{…}`. */
+/** A name for people: control characters, lone surrogates, bidirectional marks and blanks without width are shown as `\u{…}`. */
 export function displayName(path: string): string {
   let shown = ''
   for (const character of path) {
@@ -80,9 +103,23 @@ export function displayName(path: string): string {
   return shown
 }
 
+/** Code points that show nothing, move the cursor or turn the text round, with the lone surrogates: first and last. */
+const INVISIBLE: readonly (readonly [number, number])[] = [
+  [0x00, 0x1f],
+  [0x7f, 0x9f],
+  [0xad, 0xad],
+  [0x61c, 0x61c],
+  [0x200b, 0x200b],
+  [0x200e, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0xd800, 0xdfff],
+  [0xfeff, 0xfeff],
+  [0xe0000, 0xe007f],
+]
+
 function isInvisible(code: number): boolean {
-  if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return true
-  if (code >= 0xd800 && code <= 0xdfff) return true
-  if (code === 0x200e || code === 0x200f || code === 0xfeff) return true
-  return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)
+  // Nearly every character of a name is one of these.
+  if (code >= 0x20 && code < 0x7f) return false
+  return INVISIBLE.some(([first, last]) => code >= first && code <= last)
 }

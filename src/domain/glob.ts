@@ -14,11 +14,14 @@ export function matchGlob(pattern: string, text: string): boolean {
       starAt = patternAt
       starText = textAt
       patternAt += 1
-    } else if (wanted === '?' || (wanted !== undefined && wanted === text[textAt])) {
+    } else if (wanted === '?') {
+      patternAt += 1
+      textAt += widthAt(text, textAt)
+    } else if (wanted !== undefined && wanted === text[textAt]) {
       patternAt += 1
       textAt += 1
     } else if (starAt >= 0) {
-      starText += 1
+      starText += widthAt(text, starText)
       textAt = starText
       patternAt = starAt + 1
     } else {
@@ -27,4 +30,9 @@ export function matchGlob(pattern: string, text: string): boolean {
   }
   while (pattern[patternAt] === '*') patternAt += 1
   return patternAt === pattern.length
+}
+
+/** A character is a code point: `?` stands for a whole emoji, not for half of it. */
+function widthAt(text: string, at: number): number {
+  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1
 }

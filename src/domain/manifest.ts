@@ -1,5 +1,5 @@
 import type { CommitId, GitOid, HubId, Sha256 } from './digest.ts'
-import { isPortableName } from './file-name.ts'
+import { isPortableName, pathsBothFileAndFolder } from './file-name.ts'
 import type { LicenseFacts, RepoRef } from './repo.ts'
 
 export type Coverage = 'all' | 'selection'
@@ -49,8 +49,14 @@ export function printManifest(manifest: Manifest): string {
  * folder. Files whose name may not exist on disk are left out; the manifest has them.
  */
 export function printSha256Sums(manifest: Manifest): string {
+  const clashing = pathsBothFileAndFolder(manifest.files.map((file) => file.path))
   return manifest.files
-    .filter((file) => file.held && file.sha256 !== null && isPortableName(file.path))
-    .map((file) => `${file.sha256}  ${file.path}\n`)
+    .filter((file) => file.held && file.sha256 !== null && isPortableName(file.path) && !clashing.has(file.path))
+    .map((file) => `${file.sha256}  ${sumsName(file.path)}\n`)
     .join('')
+}
+
+/** `sha256sum` reads its standard input for the name `-`. */
+function sumsName(path: string): string {
+  return path === '-' ? './-' : path
 }

@@ -49,6 +49,8 @@ export function scheduleSnapshots(candidates: readonly Candidate[], room: Room):
   let { budgetBytes, diskBytes } = room
   return keyed.map(({ candidate }, rank) => {
     const bytes = candidate.missingLargeBytes
+    // Only small files are missing: these are not held by the schedule.
+    if (bytes === 0) return { snapshotId: candidate.snapshotId, rank, hold: 'none' }
     if (bytes > budgetBytes) return { snapshotId: candidate.snapshotId, rank, hold: 'budget' }
     if (bytes > diskBytes) return { snapshotId: candidate.snapshotId, rank, hold: 'reserve' }
     budgetBytes -= bytes

@@ -51,7 +51,7 @@ export function quantOf(path: string): string | undefined {
   if (!path.toLowerCase().endsWith('.gguf')) return undefined
   const parts = path.split('/')
   const name = parts.at(-1) ?? ''
-  if (/^(?:mmproj|imatrix)/i.test(name)) return undefined
+  if (/(?:^|[-._])(?:mmproj|imatrix)(?:[-._]|$)/i.test(name)) return undefined
   return quantInName(name.slice(0, -'.gguf'.length)) ?? quantInName(parts.at(-2) ?? '')
 }
 

@@ -15,10 +15,19 @@ export interface WitnessBook {
   lookUp(ref: RepoRef, commit: CommitId, path: string): readonly WitnessRow[]
 }
 
-/** `agrees` when a witness knows these bytes, `contradicts` when one knows others, undefined when none speaks. */
+/**
+ * `agrees` when a witness knows these bytes, `contradicts` when one knows others, undefined when none speaks. Where a row
+ * speaks for exactly this commit, rows of other revisions are not heard: an older file of the same name proves nothing.
+ */
 export function hearWitness(rows: readonly WitnessRow[], sha256: Sha256): 'agrees' | 'contradicts' | undefined {
-  if (rows.length === 0) return undefined
-  return rows.some((row) => row.sha256 === sha256) ? 'agrees' : 'contradicts'
+  const heard = mostExact(rows)
+  if (heard.length === 0) return undefined
+  return heard.some((row) => row.sha256 === sha256) ? 'agrees' : 'contradicts'
+}
+
+function mostExact(rows: readonly WitnessRow[]): readonly WitnessRow[] {
+  const pinned = rows.filter((row) => row.isPinned)
+  return pinned.length > 0 ? pinned : rows
 }
 
 /** One event a file whose promise in a listing a witness contradicts. The bytes are archived all the same. */
@@ -26,7 +35,12 @@ export function witnessContradictions(listing: Listing, book: WitnessBook): Chan
   return listing.files.flatMap((file) =>
     file.lfsOid === undefined
       ? []
-      : contradictionEvent(listing.repo, listing.commit, file.path, file.lfsOid, book, listing.observedAt),
+      : contradictionEvent(
+          { ref: listing.repo, commit: listing.commit, path: file.path },
+          file.lfsOid,
+          book,
+          listing.observedAt,
+        ),
   )
 }
 
@@ -35,21 +49,20 @@ export function witnessContradictions(listing: Listing, book: WitnessBook): Chan
  * same commit had other bytes. Any other row is a notice: the file may have been replaced honestly.
  */
 export function contradictionEvent(
-  ref: RepoRef,
-  commit: CommitId,
-  path: string,
+  file: { readonly ref: RepoRef; readonly commit: CommitId; readonly path: string },
   sha256: Sha256,
   book: WitnessBook,
   at: string,
 ): ChangeEvent[] {
+  const { ref, commit, path } = file
   const rows = book.lookUp(ref, commit, path)
   if (hearWitness(rows, sha256) !== 'contradicts') return []
-  const pinned = rows.filter((row) => row.isPinned)
-  const heard = pinned.length > 0 ? pinned : rows
+  const heard = mostExact(rows)
+  const isPinned = heard.some((row) => row.isPinned)
   return [
     {
       type: 'upstream-damaged',
-      severity: pinned.length > 0 ? 'critical' : 'notice',
+      severity: isPinned ? 'critical' : 'notice',
       repo: { type: ref.type, name: ref.name },
       at,
       before: heard.map((row) => row.sha256),
@@ -58,10 +71,9 @@ export function contradictionEvent(
         path,
         commit,
         witness: heard.map((row) => row.source),
-        meaning:
-          pinned.length > 0
-            ? 'the Hub promises other bytes for this commit than an independent source recorded'
-            : 'the Hub promises other bytes than an independent source recorded for some revision of this file',
+        meaning: isPinned
+          ? 'the Hub promises other bytes for this commit than an independent source recorded'
+          : 'the Hub promises other bytes than an independent source recorded for some revision of this file',
       },
     },
   ]

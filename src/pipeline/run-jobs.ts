@@ -186,9 +186,7 @@ async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
 /** LFS files were compared with the witnesses when they were listed; small files can only be compared now. */
 async function raiseContradictions(deps: PipelineDeps, job: Job, digests: Digests): Promise<void> {
   if (!job.key.startsWith('git-')) return
-  const events = job.sources.flatMap((file) =>
-    contradictionEvent(file.ref, file.commit, file.path, digests.sha256, deps.witness, nowIso(deps)),
-  )
+  const events = job.sources.flatMap((file) => contradictionEvent(file, digests.sha256, deps.witness, nowIso(deps)))
   await raise(deps, events)
 }
 

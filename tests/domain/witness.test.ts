@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { contradictionEvent, hearWitness, witnessContradictions, type WitnessRow } from '../../src/domain/witness.ts'
+import { commit, gitFile, lfsFile, listing, model, sha } from './builders.ts'
+
+const pinned = (digit: string): WitnessRow => ({ sha256: sha(digit), source: `pinned ${digit}`, isPinned: true })
+const loose = (digit: string): WitnessRow => ({ sha256: sha(digit), source: `some ${digit}`, isPinned: false })
+const bookOf = (rows: readonly WitnessRow[]) => ({ lookUp: () => rows })
+
+test('hearWitness says nothing where nobody speaks', () => {
+  assert.equal(hearWitness([], sha('a')), undefined)
+})
+
+test('hearWitness hears only the exact commit where a row speaks for it', () => {
+  assert.equal(hearWitness([pinned('b')], sha('a')), 'contradicts')
+  assert.equal(hearWitness([pinned('b'), loose('a')], sha('a')), 'contradicts')
+  assert.equal(hearWitness([pinned('a'), loose('b')], sha('a')), 'agrees')
+  assert.equal(hearWitness([loose('b'), loose('a')], sha('a')), 'agrees')
+  assert.equal(hearWitness([loose('b')], sha('a')), 'contradicts')
+})
+
+test('contradictionEvent is critical for the same commit and a notice for another revision', () => {
+  const event = (rows: readonly WitnessRow[]) =>
+    contradictionEvent(
+      { ref: model('Qwen/A'), commit: commit('b'), path: 'm.gguf' },
+      sha('a'),
+      bookOf(rows),
+      '2026-09-01T00:00:00.000Z',
+    )
+
+  assert.deepEqual(event([]), [])
+  assert.deepEqual(event([loose('a'), loose('b')]), [])
+  assert.deepEqual([event([loose('b')])[0]?.type, event([loose('b')])[0]?.severity], ['upstream-damaged', 'notice'])
+  const [critical] = event([loose('c'), pinned('b')])
+  assert.equal(critical?.severity, 'critical')
+  assert.deepEqual([critical?.before, critical?.after], [[sha('b')], sha('a')])
+  assert.deepEqual(critical?.detail['witness'], ['pinned b'])
+})
+
+test('witnessContradictions compares the promises of a listing that have a SHA-256', () => {
+  const files = [lfsFile('m.gguf'), lfsFile('withheld.gguf', { lfsOid: undefined }), gitFile('README.md')]
+
+  const events = witnessContradictions(listing(files), bookOf([pinned('b')]))
+
+  assert.deepEqual(
+    events.map((event) => event.detail['path']),
+    ['m.gguf'],
+  )
+  assert.deepEqual(witnessContradictions(listing(files), bookOf([])), [])
+})

@@ -1,4 +1,4 @@
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, errors } from 'undici'
 import { type AddressGuard, AddressRefusedError } from './address-guard.ts'
 
 /** Addresses of proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold them. */
@@ -83,7 +83,23 @@ function guardedConnector(guard: AddressGuard, connectMs: number): buildConnecto
       connector = buildConnector({ timeout: connectMs, allowH2: false, lookup: guard.lookupFor(target) })
       connectors.set(target.origin, connector)
     }
-    connector(options, callback)
+    connector(options, withinDeadline(connectMs, callback))
+  }
+}
+
+/** undici's own connect timer is coarse and starts late; a socket that comes after ours is destroyed. */
+function withinDeadline(connectMs: number, callback: buildConnector.Callback): buildConnector.Callback {
+  let isOver = false
+  const timer = setTimeout(() => {
+    isOver = true
+    callback(new errors.ConnectTimeoutError(`no connection within ${connectMs / 1000} s`), null)
+  }, connectMs)
+  // The exchange's own deadline holds the process while anyone waits.
+  timer.unref()
+  return (...result) => {
+    clearTimeout(timer)
+    if (isOver) result[1]?.destroy()
+    else callback(...result)
   }
 }
 

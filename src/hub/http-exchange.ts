@@ -60,6 +60,7 @@ class LiveExchange {
   #controller: Dispatcher.DispatchController | undefined
   #state: 'open' | 'ended' | 'failed' = 'open'
   #failure: unknown
+  #hasHeaders = false
   #wake: (() => void) | undefined
   #phaseTimer: NodeJS.Timeout | undefined
   readonly #totalTimer: NodeJS.Timeout
@@ -84,6 +85,7 @@ class LiveExchange {
       onResponseStart: (_controller, status, headers) => {
         if (status < 200 || this.#state !== 'open') return
         this.#endPhase()
+        this.#hasHeaders = true
         this.#settle.resolve({ status, headers, next: () => this.#next(), discard: () => this.#discard() })
       },
       onResponseData: (controller, chunk) => {
@@ -94,7 +96,7 @@ class LiveExchange {
         this.#wakeReader()
       },
       onResponseEnd: () => this.#finish('ended', undefined),
-      onResponseError: (_controller, error) => this.#finish('failed', toTransportError(error)),
+      onResponseError: (_controller, error) => this.#finish('failed', toTransportError(error, this.#hasHeaders)),
     }
   }
 

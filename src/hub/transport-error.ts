@@ -3,7 +3,7 @@ import { AddressRefusedError } from './address-guard.ts'
 
 /**
  * What can happen to an exchange below HTTP. `unreachable`: no connection. `interrupted`: it broke. `stalled`: a deadline
- * of ours passed. `malformed`: not HTTP. `certificate`: TLS refused the host. `address`: the guard refused it.
+ * of ours passed. `malformed`: not HTTP. `certificate`: no TLS, or none with a certificate we trust. `address`: the guard refused it.
  */
 export type TransportFailure = 'unreachable' | 'interrupted' | 'stalled' | 'malformed' | 'certificate' | 'address'
 
@@ -27,16 +27,22 @@ const INTERRUPTED = new Set([
 ])
 const CERTIFICATE = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/
 
-/** Names what undici or the socket threw. */
-export function toTransportError(thrown: unknown): TransportError {
+/**
+ * Names what undici or the socket threw.
+ * @param hasHeaders whether the headers of the answer were complete when it happened
+ */
+export function toTransportError(thrown: unknown, hasHeaders: boolean): TransportError {
   if (thrown instanceof TransportError) return thrown
   if (thrown instanceof AddressRefusedError) return new TransportError('address', thrown.message, thrown)
   const code = codeOf(thrown)
-  if (thrown instanceof errors.HTTPParserError || thrown instanceof errors.HeadersOverflowError) {
-    return new TransportError('malformed', `the answer is not valid HTTP (${code})`, thrown)
+  // While headers are read, undici calls every refusal of its parser a wrong length once it has seen a length.
+  const isLength = thrown instanceof errors.ResponseContentLengthMismatchError
+  const isParser = thrown instanceof errors.HTTPParserError || thrown instanceof errors.HeadersOverflowError
+  if (isParser || (isLength && !hasHeaders)) {
+    // Without its cause: undici's error holds a piece of the answer, perhaps a signed link.
+    return new TransportError('malformed', `the answer is not valid HTTP (${code})`)
   }
-  if (CERTIFICATE.test(code))
-    return new TransportError('certificate', `the TLS certificate was refused (${code})`, thrown)
+  if (CERTIFICATE.test(code)) return new TransportError('certificate', `no trusted TLS connection (${code})`, thrown)
   if (INTERRUPTED.has(code)) return new TransportError('interrupted', `the connection broke (${code})`, thrown)
   return new TransportError('unreachable', `no connection (${code})`, thrown)
 }

@@ -24,7 +24,9 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'license-text-changed': (event) => `changed the text of its licence (${change(event)})`,
   'bytes-purged': ({ detail }) => `does not offer bytes any more that it listed${changes(detail)}${because(detail)}`,
   'upstream-damaged': ({ detail }) =>
-    `sends bytes that do not match what it promises${changes(detail)}${because(detail)}`,
+    detail['witness'] === undefined && detail['isRemark'] !== true
+      ? `sends bytes that do not match what it promises${changes(detail)}${because(detail)}`
+      : `promises other bytes than another source recorded${changes(detail)}${because(detail)}`,
   'listing-conflict': ({ detail }) => `listed the same commit in two ways; both are kept${because(detail)}`,
   'org-silent': ({ detail }) => `shows none of its repositories${because(detail)}`,
   'hub-unreachable': ({ detail }) => `the Hub cannot be reached${because(detail)}`,

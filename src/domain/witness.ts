@@ -15,14 +15,18 @@ export interface WitnessBook {
   lookUp(ref: RepoRef, commit: CommitId, path: string): readonly WitnessRow[]
 }
 
+/** What the witnesses say of a digest. `differs`: they know other bytes, but not for which revision. */
+export type Testimony = 'agrees' | 'contradicts' | 'differs' | 'silent'
+
 /**
- * `agrees` when a witness knows these bytes, `contradicts` when one knows others, undefined when none speaks. Where a row
- * speaks for exactly this commit, rows of other revisions are not heard: an older file of the same name proves nothing.
+ * Asks the witnesses of one file. Where a row speaks for exactly this commit, rows of other revisions are not heard: an
+ * older file of the same name proves nothing.
  */
-export function hearWitness(rows: readonly WitnessRow[], sha256: Sha256): 'agrees' | 'contradicts' | undefined {
+export function hearWitness(rows: readonly WitnessRow[], sha256: Sha256): Testimony {
   const heard = mostExact(rows)
-  if (heard.length === 0) return undefined
-  return heard.some((row) => row.sha256 === sha256) ? 'agrees' : 'contradicts'
+  if (heard.length === 0) return 'silent'
+  if (heard.some((row) => row.sha256 === sha256)) return 'agrees'
+  return heard.some((row) => row.isPinned) ? 'contradicts' : 'differs'
 }
 
 function mostExact(rows: readonly WitnessRow[]): readonly WitnessRow[] {
@@ -30,24 +34,47 @@ function mostExact(rows: readonly WitnessRow[]): readonly WitnessRow[] {
   return pinned.length > 0 ? pinned : rows
 }
 
-/** One event a file whose promise in a listing a witness contradicts. The bytes are archived all the same. */
-export function witnessContradictions(listing: Listing, book: WitnessBook): ChangeEvent[] {
-  return listing.files.flatMap((file) =>
-    file.lfsOid === undefined
-      ? []
-      : contradictionEvent(
-          { ref: listing.repo, commit: listing.commit, path: file.path },
-          file.lfsOid,
-          book,
-          listing.observedAt,
-        ),
-  )
-}
+/** Longest list of files kept in one event. */
+const MAX_FILES_IN_EVENT = 50
 
 /**
- * The event of one file whose digest a witness contradicts, or none. A row pinned to this commit makes it critical: the
- * same commit had other bytes. Any other row is a notice: the file may have been replaced honestly.
+ * The events of a listing whose promises witnesses do not share: a critical one a file for which a source recorded other
+ * bytes at this very commit, and a single remark for files that a source knows differently from some other revision. The
+ * bytes are archived all the same.
  */
+export function witnessContradictions(listing: Listing, book: WitnessBook): ChangeEvent[] {
+  const events: ChangeEvent[] = []
+  const differing: { path: string; sha256: Sha256; witness: Sha256[]; sources: string[] }[] = []
+  for (const { path, lfsOid } of listing.files) {
+    if (lfsOid === undefined) continue
+    const rows = book.lookUp(listing.repo, listing.commit, path)
+    if (hearWitness(rows, lfsOid) === 'differs') {
+      const sources = rows.map((row) => row.source)
+      differing.push({ path, sha256: lfsOid, witness: rows.map((row) => row.sha256), sources })
+    }
+    const file = { ref: listing.repo, commit: listing.commit, path }
+    events.push(...contradictionEvent(file, lfsOid, book, listing.observedAt))
+  }
+  if (differing.length === 0) return events
+  const remark: ChangeEvent = {
+    type: 'upstream-damaged',
+    severity: 'info',
+    repo: { type: listing.repo.type, name: listing.repo.name },
+    at: listing.observedAt,
+    before: null,
+    after: listing.commit,
+    detail: {
+      isRemark: true,
+      files: differing.slice(0, MAX_FILES_IN_EVENT),
+      count: differing.length,
+      meaning:
+        'another source recorded other bytes for some revision of these files; they may have been replaced since',
+    },
+  }
+  return [...events, remark]
+}
+
+/** The critical event of one file for which a witness recorded other bytes at this very commit; else none. */
 export function contradictionEvent(
   file: { readonly ref: RepoRef; readonly commit: CommitId; readonly path: string },
   sha256: Sha256,
@@ -58,11 +85,10 @@ export function contradictionEvent(
   const rows = book.lookUp(ref, commit, path)
   if (hearWitness(rows, sha256) !== 'contradicts') return []
   const heard = mostExact(rows)
-  const isPinned = heard.some((row) => row.isPinned)
   return [
     {
       type: 'upstream-damaged',
-      severity: isPinned ? 'critical' : 'notice',
+      severity: 'critical',
       repo: { type: ref.type, name: ref.name },
       at,
       before: heard.map((row) => row.sha256),
@@ -71,9 +97,7 @@ export function contradictionEvent(
         path,
         commit,
         witness: heard.map((row) => row.source),
-        meaning: isPinned
-          ? 'the Hub promises other bytes for this commit than an independent source recorded'
-          : 'the Hub promises other bytes than an independent source recorded for some revision of this file',
+        meaning: 'the Hub promises other bytes for this commit than an independent source recorded',
       },
     },
   ]

@@ -12,6 +12,16 @@ const REQUEST_BYTES = 64 * 1024 * 1024
 /** Failures in a row without a byte of progress before a source is given up for now. */
 const MAX_FRUITLESS_TRIES = 5
 
+/** Refusals of a whole repository: its other files would be refused alike. */
+const REPO_REFUSALS = new Set(['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE'])
+
+/** What the downloads of one run share. */
+export interface SharedTransfer {
+  readonly bucket: TokenBucket | undefined
+  /** Repositories that refused, by their printed name, with the refusal. Filled here. */
+  readonly closed: Map<string, ArchiveError>
+}
+
 /**
  * Brings the bytes of one job into its partial file, resuming what is there, and returns their digests as read back
  * from disk after fsync. Sources are tried in order; a source that lists other bytes than promised is passed over.
@@ -20,23 +30,30 @@ const MAX_FRUITLESS_TRIES = 5
 export async function downloadBlob(
   deps: PipelineDeps,
   job: Job,
-  bucket: TokenBucket | undefined,
+  shared: SharedTransfer,
   signal: AbortSignal,
 ): Promise<Digests> {
   const held = await digestOfHeld(deps, job, signal)
   if (held !== undefined) return held
   let failure: unknown
   for (const source of job.sources) {
+    const refusal = shared.closed.get(printRepo(source.ref))
+    if (refusal !== undefined) {
+      failure = refusal
+      continue
+    }
     await using partial = await deps.blobs.openPartial(job.key, job.size, signal)
     deps.progress.started(source, job.size, partial.position)
     try {
-      await fillPartial({ deps, job, source, partial, bucket }, signal)
+      await fillPartial({ deps, job, source, partial, bucket: shared.bucket }, signal)
       return await partial.finish(signal)
     } catch (error) {
       signal.throwIfAborted()
       // A disk that fails would fail for every other source too.
       if (ERROR_CODES[errorCodeOf(error)].exitCode === 9) throw error
       failure = error
+      if (error instanceof ArchiveError && REPO_REFUSALS.has(error.code))
+        shared.closed.set(printRepo(source.ref), error)
       deps.log.debug(
         {
           component: 'download',

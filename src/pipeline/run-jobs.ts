@@ -43,6 +43,10 @@ interface Run {
   readonly deps: PipelineDeps
   readonly bucket: TokenBucket | undefined
   readonly result: RunResult
+  /** Repositories that refused a file in this run, with their answer: the rest of their files need not be asked for. */
+  readonly closed: Map<string, ArchiveError>
+  /** What is an event already in this run. */
+  readonly announced: Set<string>
   bytesInFlight: number
   mayBeComplete: boolean
   bug: unknown
@@ -63,6 +67,8 @@ export async function runJobs(
     deps,
     bucket: rate === undefined ? undefined : new TokenBucket(deps.clock, rate),
     result: { fetchedFiles: 0, fetchedBytes: 0, sealed: [], failed: [], stoppedBy: undefined },
+    closed: new Map(),
+    announced: new Set(),
     bytesInFlight: 0,
     mayBeComplete: true,
     bug: undefined,
@@ -166,14 +172,14 @@ async function nextChange(run: Run, queue: PQueue, lookAgain: boolean, signal: A
 async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
   const { deps, result } = run
   try {
-    const digests = await downloadBlob(deps, job, run.bucket, signal)
+    const digests = await downloadBlob(deps, job, { bucket: run.bucket, closed: run.closed }, signal)
     const attestedBy = await verifyBlob(deps, job, digests, signal)
+    await raiseContradictions(deps, job, digests)
     await deps.catalog.completeJob(job.jobId, digests, attestedBy, nowIso(deps))
     run.mayBeComplete = true
     result.fetchedFiles += 1
     result.fetchedBytes += job.size
     for (const file of job.sources.slice(0, 1)) deps.progress.finished(file, job.size)
-    await raiseContradictions(deps, job, digests)
   } catch (error) {
     await settleFailure(run, job, error, signal).catch((bug: unknown) => {
       run.bug ??= bug
@@ -208,7 +214,11 @@ async function settleFailure(run: Run, job: Job, error: unknown, signal: AbortSi
   const path = source === undefined ? job.key : displayName(source.path)
   const attempts = job.attempts + 1
   const nextTryMs = deps.clock.now() + backOffMs(code, attempts, Math.random())
-  const events = attempts === 1 || code === 'DIGEST_MISMATCH' ? [failureEvent(deps, job, code, message, error)] : []
+  // A closed repository is one piece of news, not one for each of its files.
+  const news = run.closed.get(repo)?.code === code ? `${repo} ${code}` : job.key
+  const isNews = !run.announced.has(news) && (attempts === 1 || code === 'DIGEST_MISMATCH')
+  run.announced.add(news)
+  const events = isNews ? [failureEvent(deps, job, code, message, error)] : []
   announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
   result.failed.push({ repo, path, code, message })
   if (source !== undefined) deps.progress.failed(source, code, message)

@@ -8,7 +8,7 @@ const loose = (digit: string): WitnessRow => ({ sha256: sha(digit), source: `som
 const bookOf = (rows: readonly WitnessRow[]) => ({ lookUp: () => rows })
 
 test('hearWitness says nothing where nobody speaks', () => {
-  assert.equal(hearWitness([], sha('a')), undefined)
+  assert.equal(hearWitness([], sha('a')), 'silent')
 })
 
 test('hearWitness hears only the exact commit where a row speaks for it', () => {
@@ -16,10 +16,10 @@ test('hearWitness hears only the exact commit where a row speaks for it', () => 
   assert.equal(hearWitness([pinned('b'), loose('a')], sha('a')), 'contradicts')
   assert.equal(hearWitness([pinned('a'), loose('b')], sha('a')), 'agrees')
   assert.equal(hearWitness([loose('b'), loose('a')], sha('a')), 'agrees')
-  assert.equal(hearWitness([loose('b')], sha('a')), 'contradicts')
+  assert.equal(hearWitness([loose('b')], sha('a')), 'differs')
 })
 
-test('contradictionEvent is critical for the same commit and a notice for another revision', () => {
+test('contradictionEvent is critical for the same commit and none for another revision', () => {
   const event = (rows: readonly WitnessRow[]) =>
     contradictionEvent(
       { ref: model('Qwen/A'), commit: commit('b'), path: 'm.gguf' },
@@ -30,7 +30,7 @@ test('contradictionEvent is critical for the same commit and a notice for anothe
 
   assert.deepEqual(event([]), [])
   assert.deepEqual(event([loose('a'), loose('b')]), [])
-  assert.deepEqual([event([loose('b')])[0]?.type, event([loose('b')])[0]?.severity], ['upstream-damaged', 'notice'])
+  assert.deepEqual(event([loose('b')]), [])
   const [critical] = event([loose('c'), pinned('b')])
   assert.equal(critical?.severity, 'critical')
   assert.deepEqual([critical?.before, critical?.after], [[sha('b')], sha('a')])
@@ -47,4 +47,13 @@ test('witnessContradictions compares the promises of a listing that have a SHA-2
     ['m.gguf'],
   )
   assert.deepEqual(witnessContradictions(listing(files), bookOf([])), [])
+})
+
+test('witnessContradictions makes one remark of all files that differ from some other revision', () => {
+  const files = [lfsFile('m.gguf'), lfsFile('n.gguf')]
+
+  const [remark, ...more] = witnessContradictions(listing(files), bookOf([loose('b')]))
+
+  assert.deepEqual(more, [])
+  assert.deepEqual([remark?.type, remark?.severity, remark?.detail['count']], ['upstream-damaged', 'info', 2])
 })

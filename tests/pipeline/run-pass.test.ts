@@ -125,3 +125,22 @@ test('runPass spends the budget on the smallest repos of the newest generation a
   )
   assert.equal((await vault.eventsOf('budget-reached')).length, 1)
 })
+
+test('runPass makes one event of a repository that refuses its files, and archives the others', async () => {
+  await using hub = await startSimHub()
+  const files = Array.from({ length: 20 }, (_, at) => ({ path: `part-${at}.txt`, content: `${at}` }))
+  hub.world.addRepo('Qwen/Gated-1B', { card: APACHE, gated: 'manual', files })
+  hub.world.addRepo('Qwen/Open-1B', smallModel('open'))
+  await using vault = await TestVault.open(hub)
+
+  const result = await vault.sync()
+
+  assert.deepEqual(
+    result.sealed.map((one) => one.repo),
+    ['Qwen/Open-1B'],
+  )
+  assert.equal((await vault.eventsOf('download-failed')).length, 1)
+  assert.ok(result.failed.every((failure) => failure.code === 'REPO_GATED'))
+  const refused = hub.requests.filter((request) => request.path.includes('/Qwen/Gated-1B/resolve/'))
+  assert.ok(refused.length <= 8, `${refused.length} files were asked for`)
+})

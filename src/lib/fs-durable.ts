@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { constants as osConstants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
 
@@ -14,10 +15,19 @@ export const OPEN_NEW = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY
 /** What `link` answers where a file system has no hard links, or no more of them for this file. */
 const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
 
+/** Names of error numbers that Node has no name for and calls "Unknown system error": EDQUOT, ESTALE, … */
+const ERRNO_NAMES = new Map(Object.entries(osConstants.errno).map(([name, number]) => [-number, name]))
+
 /** Whether the error is an operating system error with one of these codes (any, when none is given). */
-export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException & { code: string } {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false
-  return !(error instanceof ArchiveError) && (codes.length === 0 ? 'errno' in error : codes.includes(error.code))
+export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
+  const name = errnoName(error)
+  return name !== undefined && (codes.length === 0 || codes.includes(name))
+}
+
+function errnoName(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('errno' in error) || !('code' in error)) return undefined
+  const { errno, code } = error as NodeJS.ErrnoException
+  return (errno === undefined ? undefined : ERRNO_NAMES.get(errno)) ?? code
 }
 
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
@@ -29,12 +39,14 @@ const REFUSED = ['EROFS', 'EACCES', 'EPERM']
  * @param shown the file, relative to the archive
  */
 export function diskError(error: unknown, shown: string): Error {
-  if (!isErrno(error)) return error instanceof Error ? error : new Error(String(error))
-  const [code, what, hint] = describeErrno(error.code)
-  return new ArchiveError(code, `${shown}: ${what} (${error.code}${error.syscall ? ` in ${error.syscall}` : ''})`, {
+  const errno = errnoName(error)
+  if (errno === undefined) return error instanceof Error ? error : new Error(String(error))
+  const [code, what, hint] = describeErrno(errno)
+  const { syscall } = error as NodeJS.ErrnoException
+  return new ArchiveError(code, `${shown}: ${what} (${errno}${syscall === undefined ? '' : ` in ${syscall}`})`, {
     cause: error,
     hint,
-    details: { path: shown, errno: error.code },
+    details: { path: shown, errno },
   })
 }
 
@@ -208,7 +220,7 @@ async function removeTemporaries(path: string): Promise<void> {
 
 /**
  * The bytes of a regular file, opened without following a link; undefined when there is none.
- * @throws errno errors; EFBIG-like ArchiveError RECORD_INVALID where it is no regular file or longer than `maxBytes`
+ * @throws errno errors; ArchiveError RECORD_INVALID where it is no regular file or longer than `maxBytes`
  */
 export async function readRegularFile(path: string, shown: string, maxBytes: number): Promise<Buffer | undefined> {
   let handle: FileHandle

@@ -13,6 +13,7 @@ import { PartialDownload, type FinishedPartial } from './partial-file.ts'
 import { fixityFailed, publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
 import { openOrResume, type PartialContext } from './resume-partial.ts'
+import { sweepPartials } from './sweep-partials.ts'
 import { missingMarker, onDisk, storeError } from './store-error.ts'
 
 const PIECE_BYTES = 16 * 1024 * 1024
@@ -48,6 +49,7 @@ class FolderBlobStore implements BlobStore {
   readonly #known = new Set<string>()
   /** Blob folders synced since this process started: an earlier one may have died before it could. */
   readonly #settled = new Set<string>()
+  #swept: Promise<void> | undefined
 
   constructor({ root, archiveId, pieceBytes = PIECE_BYTES, hashPool, log }: BlobStoreOptions) {
     this.#layout = new Layout(root)
@@ -80,7 +82,10 @@ class FolderBlobStore implements BlobStore {
     this.#open.set(key, 'opening')
     this.#finished.delete(key)
     try {
-      const opened = await onDisk(this.#layout, path, () => openOrResume(this.#context, key, size, signal))
+      const opened = await onDisk(this.#layout, path, async () => {
+        await this.#sweepOnce()
+        return openOrResume(this.#context, key, size, signal)
+      })
       const partial = new PartialDownload(this.#context, key, size, opened, {
         finished: (finished) => this.#finished.set(key, finished),
         restarted: () => this.#finished.delete(key),
@@ -163,7 +168,8 @@ class FolderBlobStore implements BlobStore {
       let bytes = 0
       for (const name of await readdir(this.#layout.partial)) {
         const facts = name.endsWith('.part') ? await lstatIfThere(join(this.#layout.partial, name)) : undefined
-        if (facts?.isFile()) bytes += facts.size
+        // A second name means: published, killed before the first name was removed.
+        if (facts?.isFile() && facts.nlink === 1) bytes += facts.size
       }
       return bytes
     })
@@ -199,6 +205,17 @@ class FolderBlobStore implements BlobStore {
   /** An empty mount point looks like an archive that lost every blob: it must not be believed. */
   async #assertBlobFolder(): Promise<void> {
     if ((await lstatIfThere(this.#layout.blobs)) === undefined) throw missingMarker(this.#layout.root, undefined)
+  }
+
+  /** Before the first partial of this process, which has the archive's lock then. */
+  async #sweepOnce(): Promise<void> {
+    this.#swept ??= sweepPartials(this.#layout)
+    try {
+      await this.#swept
+    } catch (error) {
+      this.#swept = undefined
+      throw error
+    }
   }
 
   async #settle(folder: string): Promise<void> {

@@ -191,7 +191,8 @@ export class PartialWriter {
       await this.#assertOurs()
       await writeAll(this.#handle, bytes, this.#written)
       this.#written += bytes.length
-      this.#syncing ??= this.#syncPieces()
+      // Cleared in a later turn: a sync that finds nothing to do ends before it could be noted as running.
+      this.#syncing ??= this.#syncPieces().finally(() => (this.#syncing = undefined))
     } catch (error) {
       await this.#fail(error, isErrno(error, ...KEEPS_BYTES))
     }
@@ -211,8 +212,6 @@ export class PartialWriter {
       }
     } catch (error) {
       await this.#fail(error, false)
-    } finally {
-      this.#syncing = undefined
     }
   }
 

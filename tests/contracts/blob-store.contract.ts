@@ -1,26 +1,16 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
-import { parseGitOid, parseSha256, type Sha256 } from '../../src/domain/digest.ts'
+import type { Sha256 } from '../../src/domain/digest.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import type { BlobStore, Digests, QuarantineNote } from '../../src/ports.ts'
+import { digestsOf, keyOf } from './blob-digests.ts'
 
 /** A store under test. `reopen` gives another instance over the same bytes, as a restart would. */
 export interface StoreUnderTest {
   readonly store: BlobStore
   readonly pieceBytes: number
   readonly reopen: () => Promise<BlobStore>
-}
-
-/** Digests of bytes, computed apart from the code under test. */
-export function digestsOf(bytes: Uint8Array): Digests {
-  const sha256 = parseSha256(createHash('sha256').update(bytes).digest('hex'))!
-  const gitOid = parseGitOid(createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'))!
-  return { sha256, gitOid, size: bytes.length }
-}
-
-export function keyOf(bytes: Uint8Array): ContentKey {
-  return `sha256-${digestsOf(bytes).sha256}`
 }
 
 export const NOTE: QuarantineNote = {

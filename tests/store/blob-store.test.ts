@@ -18,7 +18,8 @@ import {
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { BlobStore } from '../../src/ports.ts'
-import { digestsOf, ingest, keyOf, NOTE } from '../contracts/blob-store.contract.ts'
+import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
+import { ingest, NOTE } from '../contracts/blob-store.contract.ts'
 import { keepingLog, makeStore, PIECE_BYTES, temporaryFolder } from './store-fixture.ts'
 
 /** Leaves a partial of the first `length` bytes behind, as a stopped process does. */
@@ -253,25 +254,53 @@ test('digest tells what the bytes are now', async (t) => {
   assert.notEqual(digestsOf(bytes).sha256, sha256)
 })
 
-test('a crash between link and unlink is healed, and the blob is not opened for writing', async (t) => {
+for (const kind of ['sha256', 'git'] as const) {
+  test(`a crash between link and unlink is healed without writing to the blob (${kind} key)`, async (t) => {
+    const { store, layout, reopen } = await makeStore(t)
+    const bytes = randomBytes(2 * PIECE_BYTES + 1)
+    const { sha256, gitOid } = digestsOf(bytes)
+    const key = kind === 'git' ? (`git-${gitOid}-${bytes.length}` as const) : keyOf(bytes)
+    {
+      await using partial = await store.openPartial(key, bytes.length, t.signal)
+      await partial.append(bytes, t.signal)
+      await partial.finish(t.signal)
+    }
+    mkdirSync(dirname(layout.blob(sha256)))
+    linkSync(layout.partialFile(key), layout.blob(sha256))
+    const before = lstatSync(layout.blob(sha256))
+
+    const second = await reopen()
+    {
+      await using partial = await second.openPartial(key, bytes.length, t.signal)
+      // A small file's blob is not known by its key: its bytes are taken over instead of fetched again.
+      assert.equal(partial.position, kind === 'git' ? bytes.length : 0)
+      await partial.append(bytes.subarray(partial.position), t.signal)
+      await second.publish(key, await partial.finish(t.signal), t.signal)
+    }
+
+    const after = lstatSync(layout.blob(sha256))
+    assert.deepEqual([after.ino, after.mtimeMs, after.nlink], [before.ino, before.mtimeMs, 1])
+    assert.deepEqual(readFileSync(layout.blob(sha256)), bytes)
+    assert.deepEqual(readdirSync(layout.partial), [])
+  })
+}
+
+test('the first partial of a process sweeps away what kills left of published blobs', async (t) => {
   const { store, layout, reopen } = await makeStore(t)
-  const bytes = randomBytes(2 * PIECE_BYTES + 1)
-  const { sha256 } = digestsOf(bytes)
-  {
-    await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
-    await partial.append(bytes, t.signal)
-    await partial.finish(t.signal)
-  }
-  mkdirSync(dirname(layout.blob(sha256)))
-  linkSync(layout.partialFile(keyOf(bytes)), layout.blob(sha256))
-  const before = lstatSync(layout.blob(sha256))
+  const [held, unfinished] = [randomBytes(1000), randomBytes(2 * PIECE_BYTES)]
+  await ingest(store, held, t)
+  await leavePartial(store, unfinished, PIECE_BYTES, t)
+  linkSync(layout.blob(digestsOf(held).sha256), layout.partialFile(keyOf(held)))
+  for (const suffix of ['.pieces', '.pieces.new']) writeFileSync(join(layout.partial, `${keyOf(held)}${suffix}`), '')
 
-  const position = await resumeAt(await reopen(), bytes, t)
+  const second = await reopen()
+  assert.equal(await second.partialBytes(), PIECE_BYTES, 'a published blob is not counted twice')
+  await using _other = await second.openPartial(keyOf(randomBytes(1)), 1, t.signal)
 
-  assert.equal(position, bytes.length)
-  const after = lstatSync(layout.blob(sha256))
-  assert.deepEqual([after.ino, after.mtimeMs, after.nlink], [before.ino, before.mtimeMs, 1])
-  assert.deepEqual(readdirSync(layout.partial), [])
+  const names = readdirSync(layout.partial)
+  assert.ok(!names.some((name) => name.startsWith(keyOf(held))), names.join())
+  assert.equal(names.filter((name) => name.startsWith(keyOf(unfinished))).length, 2, 'unfinished bytes stay')
+  assert.equal(await second.sizeOf(digestsOf(held).sha256), 1000)
 })
 
 test('an unmounted disk is not an archive that lost everything', async (t) => {

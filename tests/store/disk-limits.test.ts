@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { digestsOf, ingest, keyOf } from '../contracts/blob-store.contract.ts'
+import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
+import { ingest } from '../contracts/blob-store.contract.ts'
 import { makeStore, PIECE_BYTES } from './store-fixture.ts'
 
 const MIB = 1024 * 1024

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Job, QueueRow } from '../ports.ts'
 import { commitOf, contentKeyOfJob, pathOfKey, refOf } from './codec.ts'
+import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
 import { isPaused } from './meta.ts'
 import type { Db } from './schema.ts'
 
@@ -52,6 +53,7 @@ async function wakeJobs(db: Db, nowMs: number): Promise<void> {
   await db
     .updateTable('jobs')
     .set({ state: JOB_STATES.ready, until_ms: 0 })
+    .where(IS_NOT_READY)
     .where('state', 'in', [JOB_STATES.leased, JOB_STATES.waiting])
     .where('is_runnable', 'in', [0, 1])
     .where('until_ms', '<=', nowMs)
@@ -87,7 +89,7 @@ async function nextJobOfRepos(db: Db, repos: readonly number[], smallOnly: boole
     .selectFrom('snapshots')
     .select('id')
     .where('repo_id', 'in', repos)
-    .where('missing_files', '>', 0)
+    .where(IS_PENDING)
     .orderBy('rank')
     .orderBy('id')
     .execute()
@@ -139,6 +141,7 @@ export async function nextDueMs(db: Db, repos?: readonly number[]): Promise<numb
   let query = db
     .selectFrom('jobs')
     .select((eb) => eb.fn.min('until_ms').as('due'))
+    .where(IS_NOT_READY)
     .where('state', '=', JOB_STATES.waiting)
     .where('is_runnable', '=', 1)
   if (repos !== undefined) query = query.where('id', 'in', jobsOfRepos(db, repos))
@@ -152,6 +155,7 @@ export async function makeDue(db: Db, repos?: readonly number[]): Promise<void> 
   let query = db
     .updateTable('jobs')
     .set({ state: JOB_STATES.ready, until_ms: 0 })
+    .where(IS_NOT_READY)
     .where('state', '=', JOB_STATES.waiting)
     .where((eb) => eb.or([eb('last_code', 'is', null), eb('last_code', '<>', 'DIGEST_MISMATCH')]))
   if (repos !== undefined) query = query.where('id', 'in', jobsOfRepos(db, repos))
@@ -164,7 +168,7 @@ function jobsOfRepos(db: Db, repos: readonly number[]) {
     .innerJoin('snapshots', 'snapshots.id', 'job_files.snapshot_id')
     .select('job_files.job_id')
     .where('snapshots.repo_id', 'in', repos)
-    .where('snapshots.missing_files', '>', 0)
+    .where(IS_PENDING)
 }
 
 /** Lets a job wait after a failure. A job that nobody wants any more is gone already; that is no error. */
@@ -191,6 +195,7 @@ export async function releaseAllLeases(db: Db): Promise<number> {
   const result = await db
     .updateTable('jobs')
     .set({ state: JOB_STATES.ready, until_ms: 0 })
+    .where(IS_NOT_READY)
     .where('state', '=', JOB_STATES.leased)
     .executeTakeFirst()
   return Number(result.numUpdatedRows)

@@ -2,6 +2,7 @@ import type { HubId } from '../domain/digest.ts'
 import type { Gate, RepoRef } from '../domain/repo.ts'
 import type { CardFacts, KnownRepo, UnlistedHead, UpstreamState } from '../ports.ts'
 import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
+import { IS_HEAD_UNLISTED } from './conditions.ts'
 import type { Db, ReposTable } from './schema.ts'
 
 /** A stored row of `repos`. */
@@ -42,7 +43,7 @@ export async function unlistedHeads(db: Db, watch: string | undefined): Promise<
   let query = db
     .selectFrom('repos')
     .select(['id', 'type', 'name', 'head'])
-    .where('head_listed', '=', 0)
+    .where(IS_HEAD_UNLISTED)
     .where('head', 'is not', null)
     .where('name_taken', '=', 0)
     .where('upstream', 'not in', ['unavailable', 'disabled', 'recreated'])

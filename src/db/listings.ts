@@ -6,7 +6,7 @@ import { contentKeyOf, type Sibling } from '../domain/listing.ts'
 import { quantOf, weightFormatOf } from '../domain/weight-file.ts'
 import type { ListingRecord } from '../ports.ts'
 import { forEachYielding, type Bulk } from './bulk.ts'
-import { bytesOf, packHash, pathKeyOf, pathOfKey } from './codec.ts'
+import { bytesOf, packHash, pathKeyOf } from './codec.ts'
 import { packDetail } from './detail.ts'
 import { appendEvents } from './events.ts'
 import { siblingOf } from './files.ts'
@@ -166,11 +166,10 @@ function changedDecisions(
   const wanted = new Map(decisions.map((decision) => [decision.path, decision]))
   const encode = decisionEncoder(bulk)
   const changed: { pathKey: Buffer; columns: DecisionColumns }[] = []
-  for (const [pathKey, hasDigest, take, reason, detailId] of bulk.decisions(snapshotId)) {
-    const path = pathOfKey(pathKey)
+  for (const [path, hasDigest, take, reason, detailId] of bulk.decisions(snapshotId)) {
     const columns = encode(path, wanted.get(path), hasDigest === 1)
     if (columns.take === take && columns.reason === reason && columns.detail_id === detailId) continue
-    changed.push({ pathKey, columns })
+    changed.push({ pathKey: pathKeyOf(path), columns })
   }
   return changed
 }

@@ -1,6 +1,7 @@
 import { DECISION_REASONS } from '../domain/decision.ts'
 import type { PlanRow, PlanTotals } from '../ports.ts'
 import { commitOf, pathOfKey, refOf } from './codec.ts'
+import { IS_PENDING } from './conditions.ts'
 import { unpackDetail } from './detail.ts'
 import { holdCode, holdOf } from './hold.ts'
 import { readCounters } from './meta.ts'
@@ -76,9 +77,7 @@ async function snapshotsFrom(db: Db, taken: boolean, cursor: Cursor | undefined)
     .orderBy('snapshots.rank')
     .orderBy('snapshots.id')
     .limit(SNAPSHOTS_PER_STEP)
-  query = taken
-    ? query.where('snapshots.missing_files', '>', 0)
-    : query.whereRef('repos.newest_snapshot_id', '=', 'snapshots.id')
+  query = taken ? query.where(IS_PENDING) : query.whereRef('repos.newest_snapshot_id', '=', 'snapshots.id')
   if (cursor !== undefined) {
     query = query.where((eb) =>
       eb(eb.refTuple('snapshots.rank', 'snapshots.id'), '>=', eb.tuple(cursor.rank, cursor.snapshotId)),

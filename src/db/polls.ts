@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LoggedEvent } from '../domain/events.ts'
 import { effectiveLicense, type RepoFacts } from '../domain/repo.ts'
 import type { PollRecord, UpstreamState } from '../ports.ts'
@@ -9,11 +10,15 @@ import { refreshNewest } from './newest.ts'
 import type { Db } from './schema.ts'
 import { notePoll } from './watches.ts'
 
+/** Repositories written between two breaths of the event loop. */
+const REPOS_PER_TURN = 50
+
 /** Writes one complete poll: repositories, sightings, losses, cursor and events. */
 export async function recordPoll(db: Db, bulk: Bulk, archiveId: string, record: PollRecord): Promise<LoggedEvent[]> {
   const watchId = await notePoll(db, record.watch, record.at)
   let added = 0
-  for (const change of record.changed) {
+  for (const [at, change] of record.changed.entries()) {
+    if (at % REPOS_PER_TURN === REPOS_PER_TURN - 1) await nextTurn()
     const isNew = await storeFacts(db, change, { watchId, at: record.at, isFirst: record.isFirst })
     if (isNew) added += 1
   }
@@ -75,7 +80,7 @@ async function storeFacts(
     .values(seen)
     .onConflict((conflict) => conflict.column('repo_id').doUpdateSet({ seen_at: seen.seen_at }))
     .execute()
-  await refreshNewest(db, repoId)
+  if (known !== undefined) await refreshNewest(db, repoId)
   return known === undefined
 }
 

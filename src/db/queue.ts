@@ -1,5 +1,6 @@
 import type { QueueRow } from '../ports.ts'
 import { commitOf, pathOfKey, refOf } from './codec.ts'
+import { IS_NOT_READY } from './conditions.ts'
 import { holdOf } from './hold.ts'
 import { JOB_STATES, jobStateOf } from './jobs.ts'
 import { isPaused } from './meta.ts'
@@ -55,6 +56,7 @@ const waiting =
     db
       .selectFrom('jobs')
       .selectAll()
+      .where(IS_NOT_READY)
       .where('state', '=', JOB_STATES.waiting)
       .where('is_runnable', '=', isRunnable)
       .orderBy('until_ms')

@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import type { ScheduleEntry } from '../ports.ts'
+import { IS_PENDING } from './conditions.ts'
 import { holdCode } from './hold.ts'
 import type { Db } from './schema.ts'
 import { refreshJobs } from './settle.ts'
 
 /** Gives pending snapshots their rank and hold, and their jobs the best of the snapshots that want them. */
 export async function applySchedule(db: Db, entries: readonly ScheduleEntry[]): Promise<void> {
-  const rows = await db.selectFrom('snapshots').select(['id', 'rank', 'hold']).where('missing_files', '>', 0).execute()
+  const rows = await db.selectFrom('snapshots').select(['id', 'rank', 'hold']).where(IS_PENDING).execute()
   const known = new Map(rows.map((row) => [row.id, row]))
   const moved: number[] = []
   for (const entry of entries) {
@@ -24,7 +25,7 @@ export async function bump(db: Db, repoId: number): Promise<number> {
   const first = await db
     .selectFrom('snapshots')
     .select('rank')
-    .where('missing_files', '>', 0)
+    .where(IS_PENDING)
     .orderBy('rank')
     .limit(1)
     .executeTakeFirst()
@@ -32,7 +33,7 @@ export async function bump(db: Db, repoId: number): Promise<number> {
     .updateTable('snapshots')
     .set({ is_bumped: 1, rank: (first?.rank ?? 0) - 1 })
     .where('repo_id', '=', repoId)
-    .where('missing_files', '>', 0)
+    .where(IS_PENDING)
     .returning('id')
     .execute()
   await refreshJobsOf(

@@ -1,6 +1,7 @@
 import { invariant } from '../domain/errors.ts'
 import type { Coverage } from '../domain/manifest.ts'
 import type { SnapshotRow } from '../ports.ts'
+import { IS_SEALABLE } from './conditions.ts'
 import { holdCode } from './hold.ts'
 import { copyToRepo } from './newest.ts'
 import type { Db } from './schema.ts'
@@ -8,11 +9,7 @@ import { selectSnapshots, snapshotRowOf } from './snapshots.ts'
 
 /** Snapshots that want nothing more and have no manifest that says so. */
 export async function sealable(db: Db): Promise<SnapshotRow[]> {
-  const rows = await selectSnapshots(db)
-    .where('snapshots.missing_files', '=', 0)
-    .where('snapshots.state', 'in', ['listed', 'fetching'])
-    .orderBy('snapshots.id')
-    .execute()
+  const rows = await selectSnapshots(db).where(IS_SEALABLE).orderBy('snapshots.id').execute()
   return rows.map(snapshotRowOf)
 }
 

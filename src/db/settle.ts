@@ -14,9 +14,9 @@ const IDS_PER_STATEMENT = 500
 export async function settleSnapshot(db: Db, snapshotId: number): Promise<void> {
   await holdKnownContent(db, snapshotId)
   await dropUnwanted(db, snapshotId)
-  await addJobs(db, snapshotId)
-  await recount(db, snapshotId)
-  await refreshJobs(db, sql`SELECT job_id FROM job_files WHERE snapshot_id = ${snapshotId}`)
+  const { rank, hold, wasHeldLess } = await recount(db, snapshotId)
+  if (wasHeldLess) await refreshJobs(db, sql`SELECT job_id FROM job_files WHERE snapshot_id = ${snapshotId}`)
+  await addJobs(db, snapshotId, { rank, hold })
   await copyToRepo(db, snapshotId)
 }
 
@@ -49,13 +49,19 @@ async function dropUnwanted(db: Db, snapshotId: number): Promise<void> {
   }
 }
 
-async function addJobs(db: Db, snapshotId: number): Promise<void> {
+/** A job that is there already keeps what is better of its own and of this snapshot's rank and hold. */
+async function addJobs(db: Db, snapshotId: number, order: { rank: number; hold: number }): Promise<void> {
   const missing = sql`snapshot_id = ${snapshotId} AND take = 1 AND blob_id IS NULL`
   const digest = sql`CASE is_lfs WHEN 1 THEN lfs_oid ELSE git_oid END`
+  const isSmall = sql`CASE WHEN excluded.is_small > jobs.is_small THEN excluded.is_small ELSE jobs.is_small END`
+  const hold = sql`CASE WHEN excluded.hold < jobs.hold THEN excluded.hold ELSE jobs.hold END`
   await sql`INSERT INTO jobs (digest, size, is_small, state, rank, hold, is_runnable, attempts, until_ms)
-    SELECT ${digest}, size, MAX(is_small), 0, 0, 0, 0, 0, 0 FROM files WHERE ${missing} GROUP BY 1, 2
-    ON CONFLICT (digest, size) DO UPDATE SET is_small =
-      CASE WHEN excluded.is_small > jobs.is_small THEN excluded.is_small ELSE jobs.is_small END`.execute(db)
+    SELECT ${digest}, size, MAX(is_small), 0, ${order.rank}, ${order.hold},
+      ${isRunnable(sql`${order.hold}`, sql`MAX(is_small)`)}, 0, 0
+    FROM files WHERE ${missing} GROUP BY 1, 2 ORDER BY MIN(path_key)
+    ON CONFLICT (digest, size) DO UPDATE SET
+      is_small = ${isSmall}, hold = ${hold}, is_runnable = ${isRunnable(hold, isSmall)},
+      rank = CASE WHEN excluded.rank < jobs.rank THEN excluded.rank ELSE jobs.rank END`.execute(db)
   await sql`INSERT INTO job_files (snapshot_id, is_small, path_key, job_id)
     SELECT wanted.snapshot_id, wanted.is_small, wanted.path_key, jobs.id
     FROM (SELECT snapshot_id, is_small, path_key, size, ${digest} AS digest FROM files WHERE ${missing}) AS wanted
@@ -64,12 +70,17 @@ async function addJobs(db: Db, snapshotId: number): Promise<void> {
     ON CONFLICT DO NOTHING`.execute(db)
 }
 
+/** Whether a job may move under a hold: small ones ignore the weaker holds. */
+function isRunnable(hold: RawBuilder<unknown>, isSmall: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`CASE WHEN ${hold} <= CASE ${isSmall} WHEN 1 THEN ${sql.lit(SMALL_IGNORES)} ELSE 0 END THEN 1 ELSE 0 END`
+}
+
 /**
  * Rank, hold and permission of jobs: the best of the snapshots that want them. `jobIds` is a list or a query of their
  * ids. What is already right is not written.
  */
 export async function refreshJobs(db: Db, jobIds: RawBuilder<unknown>): Promise<void> {
-  const runnable = sql`CASE WHEN best.hold <= CASE jobs.is_small WHEN 1 THEN ${SMALL_IGNORES} ELSE 0 END THEN 1 ELSE 0 END`
+  const runnable = isRunnable(sql`best.hold`, sql`jobs.is_small`)
   await sql`UPDATE jobs SET rank = best.rank, hold = best.hold, is_runnable = ${runnable}
     FROM (SELECT job_files.job_id, MIN(snapshots.rank) AS rank, MIN(snapshots.hold) AS hold
       FROM job_files JOIN snapshots ON snapshots.id = job_files.snapshot_id
@@ -89,8 +100,8 @@ interface Sums {
   kept: number
 }
 
-/** Counts a snapshot's files again. */
-async function recount(db: Db, snapshotId: number): Promise<void> {
+/** Counts a snapshot's files again. Returns its order, and whether jobs it already wants were permitted more before. */
+async function recount(db: Db, snapshotId: number): Promise<{ rank: number; hold: number; wasHeldLess: boolean }> {
   // As real numbers: sums of hostile sizes would overflow an integer. Exact up to 2^53, and capped there.
   const bytes = sql`CAST(size AS REAL)`
   const sums = await sql<Sums>`SELECT COUNT(*) AS files,
@@ -107,6 +118,8 @@ async function recount(db: Db, snapshotId: number): Promise<void> {
   invariant(before !== undefined && now !== undefined, `snapshot ${snapshotId} exists`)
   const missingLargeBytes = exact(now.missing_large)
   const state = stateOf({ ...before, missing_files: now.missing, files_held: now.held })
+  const grew = missingLargeBytes > before.missing_large_bytes
+  const hold = now.missing === 0 ? 0 : grew ? Math.max(NOT_ADMITTED, before.hold) : before.hold
   const coverage = now.kept === now.files ? 'all' : 'selection'
   await db
     .updateTable('snapshots')
@@ -118,11 +131,12 @@ async function recount(db: Db, snapshotId: number): Promise<void> {
       missing_files: now.missing,
       missing_large_bytes: missingLargeBytes,
       coverage: state === 'sealed' ? before.coverage : coverage,
-      hold: now.missing === 0 ? 0 : missingLargeBytes > before.missing_large_bytes ? NOT_ADMITTED : before.hold,
+      hold,
       state,
     })
     .where('id', '=', snapshotId)
     .execute()
+  return { rank: before.rank, hold, wasHeldLess: hold > before.hold && before.missing_files > 0 }
 }
 
 /** The state that follows from a snapshot's counts. What was fetched and has no manifest yet is still `fetching`. */

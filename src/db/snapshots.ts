@@ -3,6 +3,7 @@ import type { CommitId } from '../domain/digest.ts'
 import type { RepoName, RepoType } from '../domain/repo.ts'
 import type { PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../ports.ts'
 import { bytesOf, commitOf, hubIdOf, refOf } from './codec.ts'
+import { IS_PENDING } from './conditions.ts'
 import { holdOf } from './hold.ts'
 import { copyToRepo } from './newest.ts'
 import type { Db, SnapshotsTable } from './schema.ts'
@@ -80,7 +81,7 @@ export async function pendingSnapshots(db: Db): Promise<PendingSnapshot[]> {
     .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
     .select(['snapshots.id', 'snapshots.repo_id', 'snapshots.is_bumped', 'snapshots.missing_large_bytes'])
     .select(['repos.type', 'repos.name', 'repos.created_at', 'repos.is_new_release', 'repos.upstream'])
-    .where('snapshots.missing_files', '>', 0)
+    .where(IS_PENDING)
     .orderBy('snapshots.rank')
     .orderBy('snapshots.id')
     .execute()

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { Kysely, SqliteAdapter, SqliteDialect, SqliteDriver, type DatabaseConnection } from 'kysely'
+import { Kysely } from 'kysely'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Schema } from './schema.ts'
+import { CatalogDialect } from './sqlite-dialect.ts'
 
 // Everything that only SQLite needs: another database stands behind the same port with its own copy of this file,
 // of `bulk.ts` and of the column types.
@@ -30,44 +31,6 @@ export const SQLITE_TYPES = {
 export interface SqliteHandle {
   readonly raw: Database.Database
   readonly kysely: Kysely<Schema>
-}
-
-/** Kysely's adapter, told that SQLite rolls back schema changes: a migration that fails or dies leaves nothing. */
-class TransactionalSqliteAdapter extends SqliteAdapter {
-  override get supportsTransactionalDdl(): boolean {
-    return true
-  }
-}
-
-/** Kysely's driver, which would hide a full disk behind "cannot rollback": SQLite has rolled back by itself then. */
-class ForgivingSqliteDriver extends SqliteDriver {
-  readonly #raw: Database.Database
-
-  constructor(raw: Database.Database) {
-    super({ database: raw })
-    this.#raw = raw
-  }
-
-  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    if (this.#raw.inTransaction) await super.rollbackTransaction(connection)
-  }
-}
-
-class CatalogDialect extends SqliteDialect {
-  readonly #raw: Database.Database
-
-  constructor(raw: Database.Database) {
-    super({ database: raw })
-    this.#raw = raw
-  }
-
-  override createDriver(): SqliteDriver {
-    return new ForgivingSqliteDriver(this.#raw)
-  }
-
-  override createAdapter(): SqliteAdapter {
-    return new TransactionalSqliteAdapter()
-  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { CatalogTotals } from '../ports.ts'
+import { IS_SEALED } from './conditions.ts'
 import { lastSeq } from './events.ts'
 import { JOB_STATES } from './jobs.ts'
 import { readCounters } from './meta.ts'
@@ -10,7 +11,7 @@ export async function totals(db: Db): Promise<CatalogTotals> {
   const sealed = await db
     .selectFrom('snapshots')
     .select((eb) => eb.fn.countAll<number>().as('n'))
-    .where('state', '=', 'sealed')
+    .where(IS_SEALED)
     .executeTakeFirst()
   const jobs = await db
     .selectFrom('jobs')

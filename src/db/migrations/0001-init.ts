@@ -172,7 +172,7 @@ function snapshotTables({ id, int, text, bytes, table }: Build): string[] {
     ]),
     'CREATE INDEX snapshots_pending ON snapshots (rank, id) WHERE missing_files > 0',
     "CREATE INDEX snapshots_unsealed ON snapshots (id) WHERE missing_files = 0 AND state IN ('listed', 'fetching')",
-    'CREATE INDEX snapshots_state ON snapshots (state)',
+    "CREATE INDEX snapshots_sealed ON snapshots (id) WHERE state = 'sealed'",
     'CREATE INDEX snapshots_rank ON snapshots (rank, id)',
     table('details', [`id ${id}`, `text ${text} NOT NULL UNIQUE`]),
     table('blobs', [
@@ -205,8 +205,8 @@ function jobTables({ id, int, text, bytes, table }: Build): string[] {
       `last_code ${text}`,
       'UNIQUE (digest, size)',
     ]),
-    'CREATE INDEX jobs_pick ON jobs (state, is_runnable, is_small, rank, id)',
-    'CREATE INDEX jobs_wake ON jobs (state, is_runnable, until_ms)',
-    'CREATE INDEX jobs_sums ON jobs (state, hold, is_runnable, size)',
+    // The order of the queue; size and hold are there for the sums.
+    'CREATE INDEX jobs_pick ON jobs (state, is_runnable, is_small, rank, id, size, hold)',
+    'CREATE INDEX jobs_wake ON jobs (state, is_runnable, until_ms) WHERE state > 0',
   ]
 }

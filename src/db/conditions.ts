@@ -1,0 +1,19 @@
+import { sql } from 'kysely'
+
+// Each is the condition of a partial index, word for word: with a bound value instead of the number, SQLite cannot
+// know that the index answers the query, and reads the whole table.
+
+/** Wanted files are missing. Index snapshots_pending. */
+export const IS_PENDING = sql<boolean>`snapshots.missing_files > 0`
+
+/** Complete, without a manifest that says so. Index snapshots_unsealed. */
+export const IS_SEALABLE = sql<boolean>`snapshots.missing_files = 0 AND snapshots.state IN ('listed', 'fetching')`
+
+/** Index snapshots_sealed. */
+export const IS_SEALED = sql<boolean>`snapshots.state = 'sealed'`
+
+/** The head has no snapshot. Index repos_unlisted. */
+export const IS_HEAD_UNLISTED = sql<boolean>`repos.head_listed = 0`
+
+/** Leased or waiting. Index jobs_wake. */
+export const IS_NOT_READY = sql<boolean>`jobs.state > 0`

@@ -1,0 +1,16 @@
+import type { Catalog } from '../../src/ports.ts'
+import { catalogJobsContract } from './catalog-jobs.contract.ts'
+import { catalogListingsContract } from './catalog-listings.contract.ts'
+import { catalogPollsContract } from './catalog-polls.contract.ts'
+import { catalogReadingContract } from './catalog-reading.contract.ts'
+
+/** A fresh, empty catalog of archive `0123456789ab`, removed with everything it wrote when it is disposed. */
+export type OpenEmptyCatalog = () => Promise<Catalog & AsyncDisposable>
+
+/** What every adapter of the catalog port promises. `name` says which one is tested. */
+export function catalogContract(name: string, open: OpenEmptyCatalog): void {
+  catalogPollsContract(name, open)
+  catalogListingsContract(name, open)
+  catalogJobsContract(name, open)
+  catalogReadingContract(name, open)
+}

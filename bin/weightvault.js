@@ -2,6 +2,9 @@
 // @ts-check
 // Plain JavaScript without imports of ours: an old Node must get as far as the sentence below.
 import { existsSync } from 'node:fs'
+import module from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 24 || (major === 24 && minor < 11)) {
@@ -11,9 +14,22 @@ if (major < 24 || (major === 24 && minor < 11)) {
   )
   process.exitCode = 78
 } else {
+  keepCompiledCode()
   // A checkout runs its sources; a package has only what was built from them.
   const source = new URL('../src/main.ts', import.meta.url)
   const built = new URL('../dist/main.js', import.meta.url)
   const { main } = await import(existsSync(source) ? source.href : built.href)
   await main(process.argv.slice(2))
+}
+
+// Compiling our sources costs most of the CPU of a short command. The cache lies in a folder of this user alone, never
+// in the shared temporary folder, where somebody else could put code into it first. Where it cannot be written there
+// is none.
+function keepCompiledCode() {
+  try {
+    const caches = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+    module.enableCompileCache(join(caches, 'weightvault', 'compiled'))
+  } catch {
+    // This user has no home folder.
+  }
 }

@@ -163,7 +163,7 @@ export function catalogError(thrown: unknown, path: string): unknown {
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
     return new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} is damaged: ${thrown.message}`, {
       ...because,
-      hint: `move ${path} away (with its -wal and -shm files) and start again: the catalog is made anew from the archive's files by \`weightvault rebuild\` or, where this version has no such command, by the next sync; no archived bytes are lost`,
+      hint: `move ${path} away (with its -wal and -shm files) and start again: the next \`weightvault sync\` lists again what the Hub shows and re-hashes what is held; no archived bytes are lost`,
     })
   }
   if (code === 'SQLITE_FULL') return new ArchiveError('DISK_FULL', `no space left for the catalog ${path}`, because)

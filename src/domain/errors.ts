@@ -27,7 +27,6 @@ export const ERROR_CODES = {
   HUB_ANSWER_TOO_LARGE: { exitCode: 8, retry: 'later' },
   HUB_REDIRECT_REFUSED: { exitCode: 8, retry: 'later' },
   LISTING_INCOMPLETE: { exitCode: 8, retry: 'later' },
-  LISTING_CONFLICT: { exitCode: 8, retry: 'later' },
   REPO_UNAVAILABLE: { exitCode: 8, retry: 'later' },
   REPO_GATED: { exitCode: 8, retry: 'later' },
   REPO_DISABLED: { exitCode: 8, retry: 'later' },

@@ -129,7 +129,7 @@ function decodeFile<T>(json: string, shown: string, read: (value: unknown) => T)
 export function recordInvalid(shown: string, what: string, cause?: unknown): ArchiveError {
   return new ArchiveError('RECORD_INVALID', `${shown}: ${what}`, {
     cause,
-    hint: 'The file was left as it is. Restore it from a backup or move it away, then run `weightvault rebuild`.',
+    hint: 'The file was left as it is. Restore it from a backup; docs/errors.md says what to do without one.',
     details: { path: shown },
   })
 }

@@ -10,6 +10,7 @@ import { contradictionEvent } from '../domain/witness.ts'
 import { TokenBucket } from '../lib/token-bucket.ts'
 import type { Digests, Job } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
+import { asArchiveError, takeRoom, unmeasuredRoom, type DiskRoom } from './disk-room.ts'
 import { downloadBlob } from './download-blob.ts'
 import { sealSnapshots } from './seal-snapshot.ts'
 import { verifyBlob } from './verify-blob.ts'
@@ -47,6 +48,7 @@ interface Run {
   readonly closed: Map<string, ArchiveError>
   /** What is an event already in this run. */
   readonly announced: Set<string>
+  readonly room: DiskRoom
   bytesInFlight: number
   mayBeComplete: boolean
   bug: unknown
@@ -69,6 +71,7 @@ export async function runJobs(
     result: { fetchedFiles: 0, fetchedBytes: 0, sealed: [], failed: [], stoppedBy: undefined },
     closed: new Map(),
     announced: new Set(),
+    room: unmeasuredRoom(),
     bytesInFlight: 0,
     mayBeComplete: true,
     bug: undefined,
@@ -120,52 +123,24 @@ async function leaseFitting(run: Run, repos: readonly number[] | undefined): Pro
     ...(repos === undefined ? {} : { repos }),
   })
   if (job === undefined) return undefined
-  run.result.stoppedBy = await refusal(run, job)
+  run.result.stoppedBy = await takeRoom(deps, run.room, job.size, run.bytesInFlight)
   if (run.result.stoppedBy === undefined) return job
   await deps.catalog.releaseJob(job.jobId)
   return undefined
 }
 
-async function refusal(run: Run, job: Job): Promise<ArchiveError | undefined> {
-  const { deps } = run
-  const { budgetBytes, reserveBytes } = deps.settings
-  try {
-    await deps.blobs.assertMounted()
-  } catch (error) {
-    return asArchiveError(error)
-  }
-  const [totals, freeBytes, partialBytes] = await Promise.all([
-    deps.catalog.totals(),
-    deps.blobs.freeBytes(),
-    deps.blobs.partialBytes(),
-  ])
-  const wanted = run.bytesInFlight + job.size
-  if (totals.blobBytes + wanted > budgetBytes) {
-    return new ArchiveError('BUDGET_REACHED', `the archive's budget of ${budgetBytes} bytes is used up`, {
-      hint: 'raise budget.total, or narrow what is kept; everything already archived stays',
-    })
-  }
-  if (freeBytes + partialBytes - wanted < reserveBytes) {
-    return new ArchiveError('DISK_FULL', `the disk has ${freeBytes} bytes free, and ${reserveBytes} are the reserve`, {
-      hint: 'free some space or lower budget.reserve; downloads go on by themselves, everything archived is safe',
-    })
-  }
-  return undefined
-}
-
-function asArchiveError(error: unknown): ArchiveError {
-  if (error instanceof ArchiveError) return error
-  return new ArchiveError('DISK_FAILED', `the archive's disk did not answer: ${String(error)}`, { cause: error })
-}
-
 /** Waits until a job ends; with a free slot also looks again soon, because another task may have planned new work. */
 async function nextChange(run: Run, queue: PQueue, lookAgain: boolean, signal: AbortSignal): Promise<void> {
   const waiting = new AbortController()
-  const ended = new Promise<void>((resolve) => {
-    queue.addEventListener('next', () => resolve(), { once: true })
+  const ended = new Promise<false>((resolve) => {
+    queue.addEventListener('next', () => resolve(false), { once: true, signal: waiting.signal })
   })
-  const pause = run.deps.clock.sleep(LOOK_AGAIN_MS, AbortSignal.any([waiting.signal, signal])).catch(() => undefined)
-  await (lookAgain ? Promise.race([ended, pause]) : ended)
+  const slept = run.deps.clock.sleep(LOOK_AGAIN_MS, AbortSignal.any([waiting.signal, signal])).then(
+    () => true,
+    () => false,
+  )
+  // Another task may have listed a snapshot whose files are all held.
+  if (await (lookAgain ? Promise.race([ended, slept]) : ended)) run.mayBeComplete = true
   waiting.abort()
 }
 
@@ -175,8 +150,8 @@ async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
     const digests = await downloadBlob(deps, job, { bucket: run.bucket, closed: run.closed }, signal)
     const attestedBy = await verifyBlob(deps, job, digests, signal)
     await raiseContradictions(deps, job, digests)
-    await deps.catalog.completeJob(job.jobId, digests, attestedBy, nowIso(deps))
-    run.mayBeComplete = true
+    const complete = await deps.catalog.completeJob(job.jobId, digests, attestedBy, nowIso(deps))
+    if (complete.length > 0) run.mayBeComplete = true
     result.fetchedFiles += 1
     result.fetchedBytes += job.size
     for (const file of job.sources.slice(0, 1)) deps.progress.finished(file, job.size)

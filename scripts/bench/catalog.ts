@@ -41,9 +41,9 @@ function quantiles(times: readonly number[]): string {
   return `p50 ${at(0.5)}  p99 ${at(0.99)} ms`
 }
 
-async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; value: T }> {
+async function timed<T>(step: () => Promise<T>): Promise<{ ms: number; value: T }> {
   const start = performance.now()
-  const value = await work()
+  const value = await step()
   return { ms: performance.now() - start, value }
 }
 

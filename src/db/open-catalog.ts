@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Catalog, Log } from '../ports.ts'
 import { SqliteCatalog } from './catalog.ts'
+import { assertLocalDisk } from './local-disk.ts'
 import { readMeta, writeMeta } from './meta.ts'
 import { migrateCatalog, MIGRATIONS, type MigrateOptions } from './migrate.ts'
 import { catalogError, openSqlite, probeFile, type SqliteHandle } from './sqlite.ts'
@@ -30,6 +32,12 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       hint: 'run `weightvault sync` or `weightvault run` once: it makes the catalog',
     })
   }
+  if (!existsSync(dirname(path))) {
+    throw new ArchiveError('CATALOG_UNUSABLE', `there is no folder for the catalog ${path}`, {
+      hint: 'is the disk of the archive mounted?',
+    })
+  }
+  assertLocalDisk(dirname(path))
   let handle: SqliteHandle | undefined
   try {
     handle = openSqlite(path, mode)

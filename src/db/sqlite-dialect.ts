@@ -63,7 +63,7 @@ function withPreparedOnce(raw: Database.Database): SqliteDatabase {
   return {
     prepare(text) {
       const known = prepared.get(text)
-      const statement = known ?? (raw.prepare(text) as SqliteStatement)
+      const statement = known ?? raw.prepare(text)
       if (text.length > MAX_CACHED_TEXT) return statement
       if (known !== undefined) prepared.delete(text)
       prepared.set(text, statement)

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Kysely } from 'kysely'
+import { SqliteCatalog } from '../../src/db/catalog.ts'
+import { migrateCatalog, MIGRATIONS } from '../../src/db/migrate.ts'
+import type { Schema } from '../../src/db/schema.ts'
+import { openSqlite } from '../../src/db/sqlite.ts'
+import { CatalogDialect } from '../../src/db/sqlite-dialect.ts'
+import {
+  addListed,
+  ANY_JOB,
+  AT,
+  commitOf,
+  decide,
+  eventOf,
+  fetchAll,
+  hubIdOf,
+  isSmall,
+  largeFile,
+  pollOf,
+  quietLog,
+  refOf,
+  smallFile,
+  WATCH,
+} from './catalog-fixtures.ts'
+
+/** Tables so short that reading all of one costs nothing. */
+const SHORT_TABLES = ['watches', 'counters', 'meta', 'wanted', 'best']
+
+test('no method of the catalog reads a whole table', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'weightvault-plans-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'catalog.db')
+  const handle = openSqlite(path, 'write')
+  await migrateCatalog(handle, { path, mode: 'write', migrations: MIGRATIONS, now: () => 0, log: quietLog })
+  const scans: string[] = []
+  const explained = new Set<string>()
+  const kysely = new Kysely<Schema>({
+    dialect: new CatalogDialect(handle.raw),
+    log({ query: { sql: text, parameters } }) {
+      if (explained.has(text) || /^(begin|commit|rollback)/.test(text)) return
+      explained.add(text)
+      const steps = handle.raw.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...parameters) as { detail: string }[]
+      for (const { detail } of steps) if (isWholeScan(detail, text)) scans.push(`${detail}: ${text}`)
+    },
+  })
+  await using catalog = new SqliteCatalog(
+    { raw: handle.raw, kysely },
+    { path, archiveId: 'x', mode: 'write', log: quietLog },
+  )
+
+  const files = [smallFile('a'), largeFile('b'), largeFile('c')]
+  const { repoId, snapshotId } = await addListed(catalog, 'Qwen/A', files, ['c'])
+  const job = await catalog.leaseJob({ ...ANY_JOB, repos: [repoId] })
+  await catalog.failJob(job?.jobId ?? -1, 'TRANSFER_STALLED', 5000, [eventOf()])
+  for (const repos of [undefined, [repoId]] as const) {
+    await catalog.nextDueMs(repos)
+    await catalog.makeDue(repos)
+  }
+  await catalog.queue({ limit: 10 })
+  await catalog.bump(repoId)
+  await fetchAll(catalog)
+  await catalog.sealable()
+  await catalog.recordSealed(snapshotId, 1, 'selection', AT, [])
+  await catalog.redecide(snapshotId, decide(files, ['b']), 'policy-2', isSmall)
+  await catalog.releaseAllLeases()
+  await catalog.releaseJob(1)
+  await catalog.recordPoll(pollOf({ unchanged: [repoId], missing: [{ repoId, misses: 1, firstMissAt: AT }] }))
+  await catalog.recordPoll(pollOf({ states: [{ repoId, upstream: 'ok', evidence: null }] }))
+  for (const watch of [undefined, WATCH]) await catalog.unlistedHeads(watch)
+  await catalog.watchStates()
+  await catalog.reposOfWatch(WATCH)
+  await catalog.repoByName(refOf('Qwen/A'))
+  await catalog.repoByHubId(hubIdOf('Qwen/A'))
+  await catalog.cardOf(repoId)
+  await catalog.snapshotsDecidedBefore('policy-3', WATCH)
+  await catalog.pendingSnapshots()
+  await catalog.blockSnapshot(snapshotId, 'LISTING_CONFLICT')
+  await catalog.repoRow(refOf('Qwen/A'))
+  const page = { after: refOf('Qwen/0').name, limit: 1, withSnapshots: true }
+  await catalog.listRepos({}, page)
+  await catalog.listRepos({ format: 'gguf', quant: 'Q8_0', license: 'mit', state: 'sealed', upstream: 'ok' }, page)
+  await catalog.listRepos({ text: 'x', largerBytes: 1, smallerBytes: 2 }, page)
+  await catalog.snapshot(repoId, commitOf('Qwen/A'))
+  await catalog.snapshotsByPrefix(repoId, commitOf('Qwen/A'))
+  await catalog.files(snapshotId, { after: 'a', limit: 10 })
+  await catalog.file(snapshotId, 'a')
+  for (const taken of [true, false]) await catalog.planRows({ after: '0:0:YQ', limit: 1, taken })
+  await catalog.planTotals()
+  await catalog.totals()
+  await catalog.eventsNotExported(10)
+  await catalog.events({ type: 'repo-updated', limit: 10 })
+  await catalog.events({ repo: refOf('Qwen/A').name, limit: 10 })
+
+  assert.ok(explained.size > 80, `only ${explained.size} statements were looked at`)
+  assert.deepEqual(scans, [])
+})
+
+function isWholeScan(detail: string, text: string): boolean {
+  const table = /^SCAN (\w+)$/.exec(detail)?.[1]
+  if (table === undefined || SHORT_TABLES.includes(table)) return false
+  // The log is a table that is its own index by number.
+  if (table === 'events' && / order by "seq"/.test(text) && / limit /.test(text)) return false
+  // Planned for a blob whose id a file row has already; no such row can exist, and the step is jumped over.
+  return !text.startsWith('insert into "blobs"')
+}

@@ -74,6 +74,8 @@ export interface Command {
   readonly examples: readonly string[]
   /** Exit codes besides 0, 1 and 2, which every command has. */
   readonly exits?: readonly number[]
+  /** Its progress is what people came for: as lines it goes to stdout with the rest. Else to stderr. */
+  readonly isWork?: boolean
   run(context: CommandContext, input: CommandInput): Promise<Outcome>
 }
 

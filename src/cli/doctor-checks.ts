@@ -29,9 +29,8 @@ const SLOW_WATCH_FACTOR = 3
 /** The configuration file: which, and whether others can read a secret in it. */
 export async function checkConfig(loaded: LoadedConfig): Promise<Check[]> {
   const { file, warnings } = loaded
-  const message = file === undefined ? 'none; defaults are used' : displayName(file)
-  const advice = file === undefined ? '"weightvault init" writes one to start from' : undefined
-  const checks: Check[] = [{ name: 'config', status: 'ok', message, advice }]
+  const message = file === undefined ? 'none; defaults are used ("weightvault init" writes one)' : file
+  const checks: Check[] = [{ name: 'config', status: 'ok', message }]
   for (const warning of warnings) checks.push({ name: 'config', status: 'warn', message: warning, advice: warning })
   const holdsToken = file !== undefined && loaded.tokenSource?.startsWith('config') === true
   const mode = holdsToken ? (await stat(file)).mode : 0
@@ -45,8 +44,8 @@ export async function checkConfig(loaded: LoadedConfig): Promise<Check[]> {
 /** Where the token comes from; never the token. */
 export function checkToken({ tokenSource }: LoadedConfig): Check {
   if (tokenSource !== undefined) return { name: 'token', status: 'ok', message: `found (${tokenSource})` }
-  const advice = 'set HF_TOKEN for gated repositories and a higher request quota'
-  return { name: 'token', status: 'ok', message: 'none; public repositories need none', advice }
+  const message = 'none; public repositories need none (HF_TOKEN opens gated ones and a higher quota)'
+  return { name: 'token', status: 'ok', message }
 }
 
 /** The archive: its disk is the right one, it can be written, and who holds it. */

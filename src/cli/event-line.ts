@@ -12,6 +12,11 @@ export function eventLine(event: LoggedEvent, palette: Palette, options: { withD
   return `${head}${severity}  ${repo}${eventSentence(event)}`
 }
 
+/** Whether an event is worth a line while work goes on: not what the lines of polls and seals tell already. */
+export function isNews(event: LoggedEvent): boolean {
+  return event.type !== 'snapshot-sealed' && event.detail['backlog'] !== true
+}
+
 /** `2026-03-12 10:20:30` of an ISO time; it stays UTC. */
 function shortTime(iso: string): string {
   return /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}/.test(iso) ? iso.slice(0, 19).replace('T', ' ') : 'unknown time'

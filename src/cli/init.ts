@@ -39,6 +39,8 @@ async function init(context: CommandContext): Promise<Outcome> {
   const configWritten = await writeConfigTemplate(file, signal)
   const loaded = await context.loadConfig()
   await context.initArchive(loaded.config)
+  // Opening it for writing makes the catalog, so that every command works from now on.
+  await context.openArchive('auto')
   const result: InitResult = {
     config: file,
     configWritten,

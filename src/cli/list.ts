@@ -82,7 +82,7 @@ function listColumns(screen: Screen): Column<RepoRow>[] {
   const { palette, nowMs } = screen
   const size = (bytes: number | undefined): string => (bytes === undefined ? '-' : formatSize(bytes))
   return [
-    { header: 'REPO', text: (row) => printRepo(row.ref), minWidth: 26, shorten: 'middle', paint: () => palette.name },
+    { header: 'REPO', text: (row) => printRepo(row.ref), minWidth: 30, shorten: 'middle', paint: () => palette.name },
     {
       header: 'STATE',
       text: (row) => row.newest?.state ?? 'unlisted',
@@ -94,7 +94,7 @@ function listColumns(screen: Screen): Column<RepoRow>[] {
       dropRank: 2,
       paint: (row) => paintOfUpstream(row.upstream, palette),
     },
-    { header: 'LICENSE', text: (row) => effectiveLicense(row.license) ?? '-', minWidth: 9, dropRank: 3 },
+    { header: 'LICENSE', text: (row) => effectiveLicense(row.license) ?? '-', minWidth: 10, dropRank: 3 },
     { header: 'FORMATS', text: (row) => row.formats.join(',') || '-', minWidth: 11, dropRank: 5 },
     { header: 'QUANTS', text: (row) => row.quants.join(',') || '-', minWidth: 12, dropRank: 6 },
     { header: 'HELD', align: 'right', text: (row) => size(row.newest?.bytesHeld) },

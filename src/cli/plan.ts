@@ -7,6 +7,7 @@ import type { Command, CommandContext, Outcome, Screen } from './command.ts'
 import { countOption, flagOption, type CommandInput } from './command-input.ts'
 import { holdOfFile, holdSentence } from './hold-sentence.ts'
 import { jsonObject } from './json-pieces.ts'
+import type { Paint } from './palette.ts'
 import { eachPlanRow } from './read-pages.ts'
 import { renderTable, type Column } from './table.ts'
 
@@ -82,6 +83,7 @@ interface PlanGroup {
   readonly repo: string
   readonly row: PlanRow
   readonly hold: HoldReason
+  readonly reasons: Set<string>
   files: number
   bytes: number
 }
@@ -96,14 +98,20 @@ async function planText(
   const { palette } = screen
   const parts = [await headText(archive, totals, screen)]
   for (const taken of [true, false]) {
-    const { groups, isCut } = await groupRows(eachPlanRow(archive.catalog, taken, signal), limit)
+    const { groups, isCut } = await groupRows(eachPlanRow(archive.catalog, taken, signal), taken, limit)
     if (groups.length === 0) continue
     const title = palette.strong(taken ? 'To fetch' : 'Skipped')
     const table = renderTable(planColumns(taken, screen), groups, screen.columns, palette.faint)
     const more = isCut ? `\n${palette.attention('more:')} --limit ${limit * 10}, or --json for everything` : ''
-    parts.push(`${title}\n${table}${more}`)
+    parts.push(`${title}\n${table}${more}${holdNotes(groups, palette.faint)}`)
   }
   return parts.join('\n\n')
+}
+
+/** What each hold in the table means, once. */
+function holdNotes(groups: readonly PlanGroup[], paint: Paint): string {
+  const holds = new Set(groups.map((group) => group.hold).filter((hold) => hold !== 'none'))
+  return [...holds].map((hold) => `\n${paint(`held: ${hold}`)} means: ${holdSentence(hold)}`).join('')
 }
 
 async function headText(archive: OpenedArchive, totals: PlanTotals, screen: Screen): Promise<string> {
@@ -112,7 +120,10 @@ async function headText(archive: OpenedArchive, totals: PlanTotals, screen: Scre
   const free = await archive.blobs.freeBytes()
   const states = await archive.catalog.watchStates()
   const oldest = states.reduce<string | undefined>((least, { lastOkAt }) => earlier(least, lastOkAt), undefined)
-  const toFetch = `${counted(totals.filesToFetch, 'file')}, ${formatSize(totals.bytesToFetch)} to fetch`
+  const toFetch =
+    totals.filesToFetch === 0
+      ? 'Nothing to fetch now'
+      : `${counted(totals.filesToFetch, 'file')}, ${formatSize(totals.bytesToFetch)} to fetch`
   const heldBack =
     totals.filesHeldBack === 0
       ? palette.good('it fits the budget')
@@ -132,23 +143,25 @@ function earlier(a: string | undefined, b: string | undefined): string | undefin
   return a === undefined || (b !== undefined && b < a) ? b : a
 }
 
-/** Neighbours of one commit with the same reason and hold become one line. Reads only as far as lines are shown. */
+/** What is taken of a commit becomes one line, what is skipped one line a reason. Reads only as far as lines are shown. */
 async function groupRows(
   rows: AsyncIterable<PlanRow>,
+  taken: boolean,
   limit: number,
 ): Promise<{ groups: PlanGroup[]; isCut: boolean }> {
   const groups = new Map<string, PlanGroup>()
   for await (const row of rows) {
     const repo = printRepo(row.ref)
     const hold = holdOfFile(row.hold, row.reason)
-    const key = `${repo} ${row.commit} ${row.reason} ${hold}`
+    const key = `${repo} ${row.commit} ${hold} ${taken ? '' : row.reason}`
     const group = groups.get(key)
     if (group === undefined) {
       if (groups.size >= limit) return { groups: [...groups.values()], isCut: true }
-      groups.set(key, { repo, row, hold, files: 1, bytes: row.size })
+      groups.set(key, { repo, row, hold, reasons: new Set([row.reason]), files: 1, bytes: row.size })
     } else {
       group.files += 1
       group.bytes += row.size
+      group.reasons.add(row.reason)
     }
   }
   return { groups: [...groups.values()], isCut: false }
@@ -161,15 +174,14 @@ function planColumns(taken: boolean, screen: Screen): Column<PlanGroup>[] {
     { header: 'COMMIT', text: (group) => group.row.commit.slice(0, 10), dropRank: 2 },
     { header: 'FILES', align: 'right', text: (group) => String(group.files) },
     { header: 'SIZE', align: 'right', text: (group) => formatSize(group.bytes) },
-    { header: 'REASON', text: (group) => group.row.reason },
+    { header: 'REASON', text: (group) => [...group.reasons].sort().join(', '), ...(taken ? { minWidth: 12 } : {}) },
   ]
-  if (!taken) return [...columns, { header: 'WHY', text: (group) => group.row.detail, minWidth: 16, dropRank: 1 }]
+  if (!taken) return [...columns, { header: 'WHY', text: (group) => group.row.detail, minWidth: 24, dropRank: 1 }]
   return [
     ...columns,
     {
       header: 'WHEN',
-      text: ({ hold }) => (hold === 'none' ? 'now' : `held back: ${holdSentence(hold)}`),
-      minWidth: 17,
+      text: ({ hold }) => (hold === 'none' ? 'now' : `held: ${hold}`),
       paint: ({ hold }) => (hold === 'none' ? palette.good : palette.attention),
     },
   ]

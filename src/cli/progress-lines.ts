@@ -1,7 +1,7 @@
 import { formatRate, formatSize } from '../lib/units.ts'
 import type { Clock } from '../ports.ts'
 import { counted } from './ago.ts'
-import { eventLine } from './event-line.ts'
+import { eventLine, isNews } from './event-line.ts'
 import { createPalette } from './palette.ts'
 import {
   failedLine,
@@ -12,6 +12,7 @@ import {
   summaryText,
   waitingLine,
 } from './progress-sentence.ts'
+import { PollNews } from './poll-news.ts'
 import type { ProgressView } from './progress-view.ts'
 import { RateMeter } from './rate-meter.ts'
 import { TransferState } from './transfer-state.ts'
@@ -24,6 +25,7 @@ const LARGE_FILE_BYTES = 32 * 1024 * 1024
 export function createProgressLines(write: (line: string) => void, clock: Pick<Clock, 'now'>): ProgressView {
   const palette = createPalette(false)
   const state = new TransferState(clock.now())
+  const polls = new PollNews()
   const verified = { files: 0, bytes: 0, rate: new RateMeter(clock.now()) }
   let nextSummaryMs = clock.now() + SUMMARY_EVERY_MS
   let lastWaiting = ''
@@ -33,7 +35,9 @@ export function createProgressLines(write: (line: string) => void, clock: Pick<C
     return true
   }
   return {
-    polled: (watch, repos, changed) => write(polledLine(watch, repos, changed, palette)),
+    polled(watch, repos, changed) {
+      if (polls.isNews(watch, changed)) write(polledLine(watch, repos, changed, palette))
+    },
     listed: (ref, commit, files, bytes) => write(listedLine({ ref, commit, files, bytes }, palette)),
     total: (files, bytes) => state.total(files, bytes),
     started(file, size, resumedAt) {
@@ -56,8 +60,7 @@ export function createProgressLines(write: (line: string) => void, clock: Pick<C
     sealed: (ref, commit, files, bytes) => write(sealedLine({ ref, commit, files, bytes }, palette)),
     events(events) {
       for (const event of events) {
-        // Told by the lines for listed and sealed already.
-        if (event.type !== 'snapshot-sealed') write(`event     ${eventLine(event, palette, { withDate: false })}`)
+        if (isNews(event)) write(`event     ${eventLine(event, palette, { withDate: false })}`)
       }
     },
     verified(_path, bytes) {

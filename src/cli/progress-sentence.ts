@@ -47,10 +47,15 @@ export function summaryText(state: TransferState, nowMs: number): string {
     `${formatCount(state.doneFiles)} of ${counted(state.doneFiles + state.leftFiles, 'file')}`,
     `${formatSize(state.doneBytes)} fetched, ${formatSize(state.leftBytes)} to go`,
     formatRate(state.rate.bytesPerSecond(nowMs)),
-    left === undefined || state.leftBytes === 0 ? '' : `${formatDuration(left)} left`,
+    left === undefined || state.leftBytes === 0 ? '' : `${leftText(left)} left`,
     state.failedFiles === 0 ? '' : `${formatCount(state.failedFiles)} failed`,
   ]
   return parts.filter((part) => part !== '').join(', ')
+}
+
+/** Time left: `18m 20s`; below a second nobody wants digits. */
+export function leftText(ms: number): string {
+  return ms < 1000 ? '<1s' : formatDuration(ms)
 }
 
 function repoText(ref: RepoRef, commit: CommitId, palette: Palette): string {

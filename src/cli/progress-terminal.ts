@@ -2,15 +2,24 @@ import type { CommitId } from '../domain/digest.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { RepoRef } from '../domain/repo.ts'
-import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
+import { formatRate, formatSize } from '../lib/units.ts'
 import type { Clock, HubFile } from '../ports.ts'
 import { counted } from './ago.ts'
 import { displayWidth, shorten } from './display-width.ts'
-import { eventLine } from './event-line.ts'
+import { eventLine, isNews } from './event-line.ts'
 import type { Palette } from './palette.ts'
-import { failedLine, listedLine, polledLine, sealedLine, summaryText, waitingLine } from './progress-sentence.ts'
+import {
+  failedLine,
+  leftText,
+  listedLine,
+  polledLine,
+  sealedLine,
+  summaryText,
+  waitingLine,
+} from './progress-sentence.ts'
 import type { ProgressView } from './progress-view.ts'
 import { RateMeter } from './rate-meter.ts'
+import { PollNews } from './poll-news.ts'
 import { TransferState, type RunningFile } from './transfer-state.ts'
 
 const REDRAW_EVERY_MS = 100
@@ -35,6 +44,7 @@ export class TerminalProgress implements ProgressView {
   readonly #terminal: LiveTerminal
   readonly #clock: Pick<Clock, 'now'>
   readonly #transfers: TransferState
+  readonly #polls = new PollNews()
   readonly #verified: { files: number; bytes: number; rate: RateMeter; path: string }
   #waiting: { reason: string; untilMs: number | undefined } | undefined
   #drawnLines = 0
@@ -49,7 +59,7 @@ export class TerminalProgress implements ProgressView {
   }
 
   polled(watch: string, repos: number, changed: number): void {
-    this.#say(polledLine(watch, repos, changed, this.#terminal.palette))
+    if (this.#polls.isNews(watch, changed)) this.#say(polledLine(watch, repos, changed, this.#terminal.palette))
   }
 
   listed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void {
@@ -88,8 +98,7 @@ export class TerminalProgress implements ProgressView {
 
   events(events: readonly LoggedEvent[]): void {
     for (const event of events) {
-      // Told by `sealed` already.
-      if (event.type !== 'snapshot-sealed') this.#say(eventLine(event, this.#terminal.palette, { withDate: false }))
+      if (isNews(event)) this.#say(eventLine(event, this.#terminal.palette, { withDate: false }))
     }
   }
 
@@ -160,7 +169,7 @@ function fileLine(file: RunningFile, nowMs: number, width: number, palette: Pale
   const share = file.size === 0 ? 1 : Math.min(1, file.done / file.size)
   const bytesPerSecond = file.rate.bytesPerSecond(nowMs)
   const left =
-    bytesPerSecond < 1 ? '' : formatDuration(((file.size - Math.min(file.done, file.size)) / bytesPerSecond) * 1000)
+    bytesPerSecond < 1 ? '' : leftText(((file.size - Math.min(file.done, file.size)) / bytesPerSecond) * 1000)
   const numbers = [
     `${formatSize(file.done)}/${formatSize(file.size)}`.padStart(15),
     `${String(Math.floor(share * 100)).padStart(3)} %`,

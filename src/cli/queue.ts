@@ -132,8 +132,8 @@ function jobJson(row: QueueRow): unknown {
 function queueColumns(screen: Screen): Column<QueueRow>[] {
   const { palette, nowMs } = screen
   return [
-    { header: 'REPO', text: (row) => printRepo(row.ref), minWidth: 20, shorten: 'middle', paint: () => palette.name },
-    { header: 'PATH', text: (row) => row.path, minWidth: 16, shorten: 'middle' },
+    { header: 'REPO', text: (row) => printRepo(row.ref), minWidth: 24, shorten: 'middle', paint: () => palette.name },
+    { header: 'PATH', text: (row) => row.path, minWidth: 26, shorten: 'middle' },
     { header: 'SIZE', align: 'right', text: (row) => formatSize(row.size) },
     {
       header: 'STATE',

@@ -62,7 +62,7 @@ export async function runCli(words: readonly string[], effects: CliEffects): Pro
     }
     flags = call.flags
     asJson = flags.json
-    await using session = new Session(effects, flags)
+    await using session = new Session(effects, flags, call.command.isWork === true)
     try {
       const outcome = await call.command.run(session.context(), call.input)
       session.closeProgress()
@@ -123,13 +123,15 @@ function isColorful(stream: Stream, effects: CliEffects, flags: GlobalFlags | un
 class Session implements AsyncDisposable {
   readonly #effects: CliEffects
   readonly #flags: GlobalFlags
+  readonly #isWork: boolean
   readonly #stack = new AsyncDisposableStack()
   #loaded: Promise<LoadedConfig> | undefined
   #progress: ProgressView | undefined
 
-  constructor(effects: CliEffects, flags: GlobalFlags) {
+  constructor(effects: CliEffects, flags: GlobalFlags, isWork: boolean) {
     this.#effects = effects
     this.#flags = flags
+    this.#isWork = isWork
   }
 
   context(): CommandContext {
@@ -184,14 +186,15 @@ class Session implements AsyncDisposable {
   async #runService(): Promise<void> {
     const loaded = await (this.#loaded ??= this.#load())
     const progress = this.#progressView()
-    // On a terminal the live display tells what happens; a log between it would only tear it.
-    const level = this.#effects.stderr.isTTY ? 'warn' : levelOf(loaded.config.log.level)
-    const input = { loaded, source: this.#source(), log: this.#log(level), progress }
+    const log = this.#log(levelOf(loaded.config.log.level))
+    const input = { loaded, source: this.#source(), log, progress }
     await this.#effects.runService(input, this.#effects.signal)
   }
 
   #log(level: LogLevel): Log {
-    const chosen = this.#flags.logLevel ?? level
+    // On a terminal the display of the work tells each failure in one line; the log would tell it again, with its stack.
+    const isTold = this.#isWork && this.#effects.stderr.isTTY
+    const chosen = this.#flags.logLevel ?? (isTold ? 'error' : level)
     const log = createLogger({ level: chosen, pretty: this.#effects.stderr.isTTY })
     const clearing =
       (write: Log['info']): Log['info'] =>
@@ -215,7 +218,8 @@ class Session implements AsyncDisposable {
     const isDumb = env['TERM'] === 'dumb'
     const live = isDumb ? undefined : stderr.isTTY ? stderr : !asJson && stdout.isTTY ? stdout : undefined
     const palette = createPalette(live !== undefined && isColorful(live, this.#effects, this.#flags))
-    const chosen = this.#stack.use(chooseProgress({ live, lines: asJson ? undefined : stdout, palette, clock }))
+    const lines = asJson ? undefined : this.#isWork ? stdout : stderr
+    const chosen = this.#stack.use(chooseProgress({ live, lines, palette, clock }))
     this.#progress = chosen.view
     return chosen.view
   }

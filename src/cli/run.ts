@@ -9,6 +9,7 @@ export const runCommand: Command = {
     'Watches, lists, downloads and verifies until it is stopped. The first SIGTERM or Ctrl-C finishes cleanly (exit 0); a second one stops at once, which loses nothing either.',
   examples: ['weightvault run', 'weightvault run --archive /srv/weights --log-level info'],
   exits: [9],
+  isWork: true,
   run,
 }
 

@@ -17,6 +17,7 @@ export const syncCommand: Command = {
   options: [{ flags: '--check', description: 'poll and list only; exit 20 when there is something new' }],
   examples: ['weightvault sync', 'weightvault sync Qwen/Qwen3-0.6B', 'weightvault sync --check --json'],
   exits: [8, 9, 10, 20, 130],
+  isWork: true,
   run: sync,
 }
 
@@ -30,7 +31,11 @@ async function sync(context: CommandContext, input: CommandInput): Promise<Outco
   const archive = await context.openArchive('write')
   const { runPass } = await import('../pipeline/run-pass.ts')
   const result = await runPass(archive, { repos, checkOnly }, context.progress(), context.signal)
-  return outcome(result, (screen) => syncText(result, checkOnly, screen), exitCodeOf(result, checkOnly))
+  return outcome(
+    { ...result, stoppedBy: result.stoppedBy ?? null },
+    (screen) => syncText(result, checkOnly, screen),
+    exitCodeOf(result, checkOnly),
+  )
 }
 
 /** The worst thing that happened decides: failures, then what stopped the pass, then changes found by --check. */

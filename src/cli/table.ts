@@ -35,15 +35,9 @@ export function layoutTable<Row>(
   width: number,
 ): TableLayout<Row> {
   const natural = new Map(columns.map((column) => [column, naturalWidth(column, rows)]))
-  let shown = [...columns]
   const least = (column: Column<Row>): number => Math.min(natural.get(column)!, column.minWidth ?? Infinity)
-  const total = (): number => shown.reduce((sum, column) => sum + least(column), GAP.length * (shown.length - 1))
-  while (total() > width) {
-    const dropped = lastToKeep(shown)
-    if (dropped === undefined) break
-    shown = shown.filter((column) => column !== dropped)
-  }
-  let room = Math.max(0, width - total())
+  const shown = columnsThatFit(columns, least, width)
+  let room = Math.max(0, width - leastWidth(shown, least))
   return {
     columns: shown.map((column) => {
       const extra = Math.min(room, natural.get(column)! - least(column))
@@ -99,7 +93,29 @@ function naturalWidth<Row>(column: Column<Row>, rows: readonly Row[]): number {
   return width
 }
 
-function lastToKeep<Row>(columns: readonly Column<Row>[]): Column<Row> | undefined {
+/** Leaves columns out, the least important first, until the rest fits; then takes back in what fits after all. */
+function columnsThatFit<Row>(
+  columns: readonly Column<Row>[],
+  least: (column: Column<Row>) => number,
+  width: number,
+): Column<Row>[] {
+  const shown = new Set(columns)
+  const inOrder = (): Column<Row>[] => columns.filter((column) => shown.has(column))
   const droppable = columns.filter((column) => column.dropRank !== undefined)
-  return droppable.toSorted((a, b) => b.dropRank! - a.dropRank!)[0]
+  droppable.sort((a, b) => b.dropRank! - a.dropRank!)
+  const dropped: Column<Row>[] = []
+  for (const column of droppable) {
+    if (leastWidth(inOrder(), least) <= width) break
+    shown.delete(column)
+    dropped.unshift(column)
+  }
+  for (const column of dropped) {
+    shown.add(column)
+    if (leastWidth(inOrder(), least) > width) shown.delete(column)
+  }
+  return inOrder()
+}
+
+function leastWidth<Row>(columns: readonly Column<Row>[], least: (column: Column<Row>) => number): number {
+  return columns.reduce((sum, column) => sum + least(column), GAP.length * Math.max(0, columns.length - 1))
 }

@@ -2,6 +2,9 @@ import { printRepo } from '../domain/repo.ts'
 import type { HubFile } from '../ports.ts'
 import { RateMeter } from './rate-meter.ts'
 
+/** Files from this size on show how fast the connection is. */
+const TELLING_BYTES = 1_000_000
+
 /** One running download. */
 export interface RunningFile {
   readonly repo: string
@@ -61,10 +64,15 @@ export class TransferState {
     this.leftBytes += entry?.done ?? 0
   }
 
-  /** Milliseconds until everything is there at the present rate; undefined while nothing moves. */
+  /**
+   * Milliseconds until everything is there at the present rate; undefined while nothing moves, and while only small files
+   * move before large ones: their rate says nothing about the rest.
+   */
   leftMs(nowMs: number): number | undefined {
     const bytesPerSecond = this.rate.bytesPerSecond(nowMs)
-    return bytesPerSecond < 1 ? undefined : (this.leftBytes / bytesPerSecond) * 1000
+    const isTelling =
+      this.leftBytes < TELLING_BYTES || [...this.running.values()].some(({ size }) => size >= TELLING_BYTES)
+    return bytesPerSecond < 1 || !isTelling ? undefined : (this.leftBytes / bytesPerSecond) * 1000
   }
 
   #take(bytes: number): void {

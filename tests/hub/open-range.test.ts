@@ -64,6 +64,7 @@ test('openRange refuses a 206 that is not exactly what was asked for', async () 
   const bad: [string, Record<string, string>][] = [
     ['start off by one', { 'content-range': 'bytes 4-14/20' }],
     ['end off by one', { 'content-range': 'bytes 5-15/20' }],
+    ['both ends shifted', { 'content-range': 'bytes 4-13/20' }],
     ['unknown total', { 'content-range': 'bytes 5-14/*' }],
     ['other total', { 'content-range': 'bytes 5-14/21' }],
     ['total not exact', { 'content-range': 'bytes 5-14/9007199254740993' }],
@@ -211,6 +212,8 @@ test('openRange stops waiting: for headers, in the body, and for the last byte',
   const head = 'HTTP/1.1 206 X\r\ncontent-range: bytes 5-14/20\r\ncontent-length: 10\r\n\r\n'
   for (const answer of ['', 'HTTP/1.1 206 X\r\n', head, `${head}56789`, `${head}56789abcd`]) {
     await refused(JSON.stringify(answer), { answer, stayOpen: true }, 'TRANSFER_STALLED')
+    const what = answer.startsWith(head) ? /more of the body did not arrive/ : /the headers did not arrive/
+    await assert.rejects(download({ answer, stayOpen: true }), what)
   }
 })
 
@@ -267,6 +270,21 @@ test('openRange destroys the socket when its body is disposed early, and frees t
   await using last = await it.hub.openRange(resolvedAt(`${cdn.origin}/x`), 5, 15, signal)
   assert.equal((await readAll(last.chunks())).length, 10)
   while (cdn.openSockets() > 1) await new Promise<void>((resolve) => setImmediate(resolve))
+})
+
+test('openRange destroys the socket when its chunks are left, even if nobody disposes the body', async () => {
+  await using cdn = await startRawServer((_, socket) => {
+    socket.write('HTTP/1.1 206 X\r\ncontent-range: bytes 0-999/1000\r\n\r\nx')
+  })
+  await using it = hubUnderTest('http://127.0.0.1:9')
+
+  const body = await it.hub.openRange(resolvedAt(`${cdn.origin}/x`, 1000), 0, 1000, signal)
+  for await (const chunk of body.chunks()) {
+    assert.equal(chunk.length, 1)
+    break
+  }
+
+  while (cdn.openSockets() > 0) await new Promise<void>((resolve) => setImmediate(resolve))
 })
 
 test('openRange ends with the reason of its signal, before and in the body', async () => {

@@ -115,6 +115,18 @@ test('QuotaGate frees the next request when the one under way failed', async () 
   await second
 })
 
+test('QuotaGate counts what it has started before anything is answered', async () => {
+  const abort = new AbortController()
+  const clock = { now: () => NOW, sleep: async () => abort.abort(new Error('would wait')) }
+  const gate = new QuotaGate(clock, never)
+  const first = await gate.enter('api', abort.signal)
+  first.leave({ bucket: 'api', remaining: 5, resetSeconds: 60, quota: undefined })
+
+  for (let n = 0; n < 3; n++) await gate.enter('api', abort.signal)
+
+  await assert.rejects(gate.enter('api', abort.signal), /would wait/)
+})
+
 test('QuotaGate keeps the quotas of different routes apart', async () => {
   const gate = new QuotaGate(createVirtualClock(), never)
   const { signal } = new AbortController()

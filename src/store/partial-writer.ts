@@ -188,7 +188,7 @@ export class PartialWriter {
   /** Never rejects: what fails is thrown by the next call. */
   async #writeAtEnd(bytes: Uint8Array): Promise<void> {
     try {
-      await this.#assertOurs()
+      if (!(await this.#journal.isOurs())) throw this.#takenOver()
       await writeAll(this.#handle, bytes, this.#written)
       this.#written += bytes.length
       // Cleared in a later turn: a sync that finds nothing to do ends before it could be noted as running.
@@ -250,7 +250,7 @@ export class PartialWriter {
     return this.#failure
   }
 
-  /** Two processes never write into one file, even where the archive's lock does nothing (some network disks). */
+  /** Two processes never finish one file, even where the archive's lock does nothing (some network disks). */
   async #assertOurs(): Promise<void> {
     if (!(await this.#journal.isOurs())) throw this.#takenOver()
     if (!(await isNamed(this.#path, await this.identity()))) throw this.#takenOver()

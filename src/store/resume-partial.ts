@@ -109,7 +109,7 @@ async function openPrefix(path: string, kept: number, size: number): Promise<Fil
   const handle = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
   try {
     const facts = await handle.stat()
-    if (facts.ino !== before.ino || facts.nlink !== 1) {
+    if (facts.ino !== before.ino) {
       throw new ArchiveError('ARCHIVE_LOCKED', 'a partial file was replaced while it was opened', {
         hint: 'Another process writes in this archive. Stop it and try again.',
       })

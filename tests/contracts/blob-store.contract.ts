@@ -131,6 +131,18 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
     assert.equal(await store.partialBytes(), 0)
   })
 
+  check('a partial takes nothing more once it is published', async (t, { store }) => {
+    const bytes = randomBytes(1000)
+    await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+    await partial.append(bytes, t.signal)
+    await store.publish(keyOf(bytes), await partial.finish(t.signal), t.signal)
+
+    await assert.rejects(partial.append(bytes.subarray(0, 0), t.signal), /invariant/)
+    await assert.rejects(partial.restart(), /invariant/)
+
+    assert.deepEqual(await store.digest(digestsOf(bytes).sha256, t.signal), digestsOf(bytes))
+  })
+
   check('small files are found by their git oid and size', async (t, { store }) => {
     const bytes = Buffer.from('license: apache-2.0\n')
     const expected = digestsOf(bytes)

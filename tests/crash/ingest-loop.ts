@@ -28,7 +28,7 @@ for (let index = first; index < end; index += 1) {
   const bytes = contentOf(index)
   const { sha256 } = digestsOf(bytes)
   try {
-    if ((await store.sizeOf(sha256)) === undefined) {
+    if ((await store.sizeOf(sha256)) !== bytes.length) {
       say('at partial')
       await using partial = await store.openPartial(keyOf(bytes), bytes.length, signal)
       for (let at = partial.position; at < bytes.length;) {

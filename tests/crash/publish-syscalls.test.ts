@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { Layout } from '../../src/store/layout.ts'
 import { openArchiveFolder } from '../../src/store/marker.ts'
@@ -176,6 +186,19 @@ for (const error of ['EPERM', 'EOPNOTSUPP', 'EMLINK']) {
     assert.deepEqual(readdirSync(join(root, 'partial')), [])
   })
 }
+
+test('without hard links, too, nothing that has the name of the blob is overwritten', (t) => {
+  if (untraced !== undefined) return t.diagnostic(untraced)
+  const root = newArchive()
+  const blob = new Layout(root).blob(sha256)
+  mkdirSync(dirname(blob))
+  writeFileSync(blob, 'something else')
+
+  const run = runTraced(folder, root, INDEX, 'link:error=EPERM')
+
+  assert.deepEqual(run.said.slice(-2), ['failed FIXITY_FAILED', 'done'])
+  assert.equal(readFileSync(blob, 'utf8'), 'something else')
+})
 
 test('without modes (EPERM of fchmod) the blob is published all the same', (t) => {
   if (untraced !== undefined) return t.diagnostic(untraced)

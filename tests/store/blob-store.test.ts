@@ -99,6 +99,10 @@ test('openPartial drops bytes that no journal line speaks for', async (t) => {
   const bytes = randomBytes(5 * PIECE_BYTES)
   await leavePartial(store, bytes, 2 * PIECE_BYTES, t)
   appendFileSync(layout.partialFile(keyOf(bytes)), randomBytes(100))
+  {
+    await using _partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+    assert.equal(await store.partialBytes(), 2 * PIECE_BYTES)
+  }
 
   assert.equal(await resumeAt(store, bytes, t), 2 * PIECE_BYTES)
 })
@@ -160,22 +164,50 @@ test('openPartial starts at 0 when the file is longer than the content', async (
   assert.equal(await resumeAt(store, bytes, t), 0)
 })
 
-test('a writer whose partial was taken over by another process stops and changes nothing', async (t) => {
-  const { store, layout, reopen } = await makeStore(t)
-  const bytes = randomBytes(6 * PIECE_BYTES)
-  await using first = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
-  await first.append(bytes.subarray(0, PIECE_BYTES), t.signal)
-  const second = await reopen()
-  await using taken = await second.openPartial(keyOf(bytes), bytes.length, t.signal)
+for (const kept of [0, 2]) {
+  test(`a writer whose partial was taken over at piece ${kept} stops and changes nothing`, async (t) => {
+    const { store, layout, reopen } = await makeStore(t)
+    const bytes = randomBytes(6 * PIECE_BYTES)
+    await leavePartial(store, bytes, kept * PIECE_BYTES, t)
+    await using first = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+    const second = await reopen()
+    await using taken = await second.openPartial(keyOf(bytes), bytes.length, t.signal)
+    assert.equal(taken.position, kept * PIECE_BYTES)
 
-  await first.append(Buffer.alloc(bytes.length - PIECE_BYTES), t.signal).catch(() => undefined)
+    await taken.append(bytes.subarray(taken.position), t.signal)
+    await first.append(Buffer.alloc(bytes.length - first.position), t.signal)
+    await assert.rejects(first.finish(t.signal), { code: 'ARCHIVE_LOCKED' })
+
+    assert.deepEqual(await taken.finish(t.signal), digestsOf(bytes))
+    await second.publish(keyOf(bytes), digestsOf(bytes), t.signal)
+    await first[Symbol.asyncDispose]()
+    assert.deepEqual(readFileSync(layout.blob(digestsOf(bytes).sha256)), bytes)
+  })
+}
+
+test('a whole partial that was taken over is finished by its new owner only', async (t) => {
+  const { store, reopen } = await makeStore(t)
+  const bytes = randomBytes(2 * PIECE_BYTES)
+  await leavePartial(store, bytes, bytes.length, t)
+  await using first = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  await using taken = await (await reopen()).openPartial(keyOf(bytes), bytes.length, t.signal)
+
   await assert.rejects(first.finish(t.signal), { code: 'ARCHIVE_LOCKED' })
-  await taken.append(bytes.subarray(taken.position), t.signal)
 
   assert.deepEqual(await taken.finish(t.signal), digestsOf(bytes))
-  await second.publish(keyOf(bytes), digestsOf(bytes), t.signal)
-  await first[Symbol.asyncDispose]()
-  assert.deepEqual(readFileSync(layout.blob(digestsOf(bytes).sha256)), bytes)
+})
+
+test('publish refuses a partial that changed after it was hashed', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(1000)
+  await using partial = await store.openPartial(keyOf(bytes), 1000, t.signal)
+  await partial.append(bytes, t.signal)
+  const digests = await partial.finish(t.signal)
+  writeFileSync(layout.partialFile(keyOf(bytes)), randomBytes(1000))
+
+  await assert.rejects(store.publish(keyOf(bytes), digests, t.signal), /invariant/)
+
+  assert.equal(await store.sizeOf(digests.sha256), undefined)
 })
 
 test('a published blob is read-only, has one name and is never written again', async (t) => {

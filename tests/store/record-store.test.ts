@@ -308,7 +308,7 @@ test('appendEvents cuts a torn last line off and goes on', async (t) => {
     await createRecordStore({ root: layout.root }).appendEvents([event(1), event(2)], t.signal)
     assert.deepEqual(seqsIn(path), [1, 2], `cut by ${cut}`)
   }
-  writeFileSync(path, '{"seq":')
+  writeFileSync(path, `{"seq":1,"detail":"${'torn '.repeat(500)}`)
   await records.appendEvents([event(1)], t.signal)
   assert.deepEqual(seqsIn(path), [1])
 })

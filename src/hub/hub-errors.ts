@@ -121,6 +121,7 @@ const TRANSPORT_HINTS: Readonly<Record<Exclude<TransportFailure, 'address'>, str
   interrupted: SAFE_AND_RETRIED,
   stalled: SAFE_AND_RETRIED,
   malformed: SAFE_AND_RETRIED,
+  closed: SAFE_AND_RETRIED,
   certificate:
     'Nothing was sent. Something may stand between this machine and the Hub; for a private authority set NODE_EXTRA_CA_CERTS.',
 }

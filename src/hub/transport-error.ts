@@ -4,8 +4,16 @@ import { AddressRefusedError } from './address-guard.ts'
 /**
  * What can happen to an exchange below HTTP. `unreachable`: no connection. `interrupted`: it broke. `stalled`: a deadline
  * of ours passed. `malformed`: not HTTP. `certificate`: no TLS, or none with a certificate we trust. `address`: the guard refused it.
+ * `closed`: the source was closed.
  */
-export type TransportFailure = 'unreachable' | 'interrupted' | 'stalled' | 'malformed' | 'certificate' | 'address'
+export type TransportFailure =
+  | 'unreachable'
+  | 'interrupted'
+  | 'stalled'
+  | 'malformed'
+  | 'certificate'
+  | 'address'
+  | 'closed'
 
 /** An exchange that failed below HTTP. The message names no address. */
 export class TransportError extends Error {
@@ -41,6 +49,9 @@ export function toTransportError(thrown: unknown, hasHeaders: boolean): Transpor
   if (isParser || (isLength && !hasHeaders)) {
     // Without its cause: undici's error holds a piece of the answer, perhaps a signed link.
     return new TransportError('malformed', `the answer is not valid HTTP (${code})`)
+  }
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
+    return new TransportError('closed', 'the connections were closed', thrown)
   }
   if (CERTIFICATE.test(code)) return new TransportError('certificate', `no trusted TLS connection (${code})`, thrown)
   if (INTERRUPTED.has(code)) return new TransportError('interrupted', `the connection broke (${code})`, thrown)

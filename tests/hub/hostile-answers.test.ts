@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { hubUnderTest, repoRef, SHORT_DEADLINES } from './support/hub-under-test.ts'
 import { reply, startRawServer } from './support/raw-server.ts'
+import { until } from './support/until.ts'
 
 const { signal } = new AbortController()
 const ROW = { _id: 'a'.repeat(24), id: 'Qwen/A', sha: 'c'.repeat(40) }
@@ -67,7 +68,19 @@ test('an endless API answer is cut off at the cap', async () => {
   await using it = hubUnderTest(hub.origin)
 
   await assert.rejects(it.hub.listOwner('Qwen', 'model', signal), { code: 'HUB_ANSWER_TOO_LARGE' })
-  while (hub.openSockets() > 0) await new Promise<void>((resolve) => setImmediate(resolve))
+  await until(() => hub.openSockets() <= 0)
+})
+
+test('a listing of many large pages is cut off at the cap of the whole', async () => {
+  const page = gzipSync(`[${' '.repeat(60 * 1024 * 1024)}]`)
+  let n = 0
+  await using hub = await startRawServer((_, socket) => {
+    socket.write(reply(200, { 'content-encoding': 'gzip', link: `</api/models?page=${++n}>; rel="next"` }, page))
+  })
+  await using it = hubUnderTest(hub.origin)
+
+  await assert.rejects(it.hub.listOwner('Qwen', 'model', signal), { code: 'HUB_ANSWER_TOO_LARGE' })
+  assert.equal(n, 5)
 })
 
 test('an API answer that breaks off is asked for again, a bounded number of times', async () => {
@@ -179,11 +192,12 @@ test('a Hub that is gone is said to be so, by host and repository', async () => 
   })
 })
 
-test('a closed source refuses further questions and lets the process end', async () => {
+test('a closed source refuses further questions at once', async () => {
   await using sim = await startSimHub()
   const it = hubUnderTest(sim.url)
   await it.hub.askRepo(repoRef('Qwen/A'), signal)
   await it.hub.close()
 
   await assert.rejects(it.hub.askRepo(repoRef('Qwen/A'), signal), { code: 'HUB_UNREACHABLE' })
+  assert.deepEqual(it.clock.sleeps, [])
 })

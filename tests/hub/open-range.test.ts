@@ -6,6 +6,7 @@ import type { ResolvedFile } from '../../src/ports.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { hubFile, hubUnderTest, readAll, SHORT_DEADLINES } from './support/hub-under-test.ts'
 import { reply, startRawServer } from './support/raw-server.ts'
+import { until } from './support/until.ts'
 
 const { signal } = new AbortController()
 const COMMIT = 'c'.repeat(40)
@@ -244,7 +245,7 @@ test('openRange does not blame the network for a consumer that takes its time', 
       hasPaused = true
       const resumeAtMs = performance.now() + 250
       // Let the event loop turn for longer than the idle deadline without asking for a chunk.
-      while (performance.now() < resumeAtMs) await new Promise<void>((resolve) => setImmediate(resolve))
+      await until(() => performance.now() >= resumeAtMs)
     }
   }
 
@@ -269,7 +270,7 @@ test('openRange destroys the socket when its body is disposed early, and frees t
   }
   await using last = await it.hub.openRange(resolvedAt(`${cdn.origin}/x`), 5, 15, signal)
   assert.equal((await readAll(last.chunks())).length, 10)
-  while (cdn.openSockets() > 1) await new Promise<void>((resolve) => setImmediate(resolve))
+  await until(() => cdn.openSockets() <= 1)
 })
 
 test('openRange destroys the socket when its chunks are left, even if nobody disposes the body', async () => {
@@ -284,7 +285,7 @@ test('openRange destroys the socket when its chunks are left, even if nobody dis
     break
   }
 
-  while (cdn.openSockets() > 0) await new Promise<void>((resolve) => setImmediate(resolve))
+  await until(() => cdn.openSockets() <= 0)
 })
 
 test('openRange ends with the reason of its signal, before and in the body', async () => {

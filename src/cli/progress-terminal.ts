@@ -7,7 +7,7 @@ import type { Clock, HubFile } from '../ports.ts'
 import { counted } from './ago.ts'
 import { displayWidth, shorten } from './display-width.ts'
 import { eventLine, isNews } from './event-line.ts'
-import type { Palette } from './palette.ts'
+import { createPalette, type Palette } from './palette.ts'
 import {
   failedLine,
   leftText,
@@ -25,6 +25,8 @@ import { TransferState, type RunningFile } from './transfer-state.ts'
 const REDRAW_EVERY_MS = 100
 /** Lines of running files; more are counted. */
 const MAX_FILE_LINES = 8
+const MIN_NAME_WIDTH = 20
+const NO_COLORS = createPalette(false)
 const BAR_WIDTH = 16
 const BAR_FROM_COLUMNS = 100
 
@@ -159,7 +161,7 @@ export class TerminalProgress implements ProgressView {
     if (this.#verified.files > 0) lines.push(shorten(verifiedText(this.#verified, nowMs), width, 'end'))
     if (this.#waiting !== undefined && running.length === 0) {
       const { reason, untilMs } = this.#waiting
-      lines.push(waitingLine(shorten(displayName(reason), width - 24, 'end'), untilMs, nowMs, palette))
+      lines.push(palette.attention(shorten(waitingLine(reason, untilMs, nowMs, NO_COLORS), width, 'end')))
     }
     return lines
   }
@@ -170,15 +172,18 @@ function fileLine(file: RunningFile, nowMs: number, width: number, palette: Pale
   const bytesPerSecond = file.rate.bytesPerSecond(nowMs)
   const left =
     bytesPerSecond < 1 ? '' : leftText(((file.size - Math.min(file.done, file.size)) / bytesPerSecond) * 1000)
-  const numbers = [
-    `${formatSize(file.done)}/${formatSize(file.size)}`.padStart(15),
+  const parts = [
     `${String(Math.floor(share * 100)).padStart(3)} %`,
+    `${formatSize(file.done)}/${formatSize(file.size)}`.padStart(15),
     formatRate(bytesPerSecond).padStart(10),
     left.padStart(7),
-  ].join('  ')
+  ]
+  // A line that wraps could not be erased: on a narrow terminal the last numbers are left out.
+  while (parts.length > 1 && parts.join('  ').length + MIN_NAME_WIDTH > width) parts.pop()
+  const numbers = parts.join('  ')
   const bar = width < BAR_FROM_COLUMNS ? '' : `  ${barText(share, palette)}`
-  const room = width - displayWidth(numbers) - (bar === '' ? 2 : BAR_WIDTH + 6)
-  const name = shorten(displayName(`${file.repo} ${file.path}`), Math.max(8, room), 'middle')
+  const room = width - numbers.length - (bar === '' ? 2 : BAR_WIDTH + 6)
+  const name = shorten(displayName(`${file.repo} ${file.path}`), room, 'middle')
   const blanks = ' '.repeat(Math.max(0, room - displayWidth(name)))
   return `${palette.name(name)}${blanks}${bar}  ${numbers}`
 }

@@ -77,7 +77,7 @@ export async function requestLocally(
     if (!connected) return undefined
     socket.write(`${JSON.stringify({ operation, parameters })}\n`)
     const reply = JSON.parse(await readLine(socket, DEADLINE_MS)) as { result?: unknown; error?: unknown }
-    if (reply.error !== undefined) throw new Error(String(reply.error))
+    if (typeof reply.error === 'string') throw new Error(reply.error)
     return { result: reply.result }
   } finally {
     socket.destroy()

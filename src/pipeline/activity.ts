@@ -27,7 +27,7 @@ export class Activity implements Progress {
   readonly #startedAt: string
   readonly #active = new Map<string, { repo: string; path: string; size: number; done: number }>()
   /** Bytes of each of the last seconds, by second modulo RATE_SLOTS. */
-  readonly #slots = new Array<number>(RATE_SLOTS).fill(0)
+  readonly #slots = Array.from({ length: RATE_SLOTS }, () => 0)
   #slotSecond = 0
   #waiting: ActivityReport['waiting']
 

@@ -35,7 +35,9 @@ export async function downloadBlob(
 ): Promise<Digests> {
   const held = await digestOfHeld(deps, job, signal)
   if (held !== undefined) return held
-  let failure: unknown
+  let failure: Error = new ArchiveError('FILE_UNAVAILABLE', `no repository lists the bytes ${job.key} any more`, {
+    hint: 'it is tried again later; another repository may come to list them',
+  })
   for (const source of job.sources) {
     const refusal = shared.closed.get(printRepo(source.ref))
     if (refusal !== undefined) {
@@ -51,9 +53,10 @@ export async function downloadBlob(
       signal.throwIfAborted()
       // A disk that fails would fail for every other source too.
       if (ERROR_CODES[errorCodeOf(error)].exitCode === 9) throw error
-      failure = error
-      if (error instanceof ArchiveError && REPO_REFUSALS.has(error.code))
+      failure = error instanceof Error ? error : new Error(String(error))
+      if (error instanceof ArchiveError && REPO_REFUSALS.has(error.code)) {
         shared.closed.set(printRepo(source.ref), error)
+      }
       deps.log.debug(
         {
           component: 'download',
@@ -66,7 +69,7 @@ export async function downloadBlob(
       )
     }
   }
-  throw failure ?? new ArchiveError('FILE_UNAVAILABLE', `no repository lists the bytes ${job.key} any more`)
+  throw failure
 }
 
 /** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */

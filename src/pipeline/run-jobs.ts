@@ -51,7 +51,7 @@ interface Run {
   readonly room: DiskRoom
   bytesInFlight: number
   mayBeComplete: boolean
-  bug: unknown
+  bug: Error | undefined
 }
 
 /**
@@ -157,7 +157,7 @@ async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
     for (const file of job.sources.slice(0, 1)) deps.progress.finished(file, job.size)
   } catch (error) {
     await settleFailure(run, job, error, signal).catch((bug: unknown) => {
-      run.bug ??= bug
+      run.bug ??= bug instanceof Error ? bug : new Error(String(bug))
     })
   } finally {
     run.bytesInFlight -= job.size

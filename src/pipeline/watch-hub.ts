@@ -44,7 +44,8 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
   const before = await withAdopted(deps, known, listed)
   const context = { at, isFirst: state?.lastOkAt === undefined, licenseAllow: deps.settings.licenseAllow }
   const diff = diffRepos(before, listed, context)
-  const losses = await confirmLosses(deps, watch, before, diff, at, signal)
+  const suspects = suspectLosses(deps, watch, before, diff)
+  const losses = await confirmLosses(deps, suspects, at, signal)
   const record: PollRecord = {
     watch: watch.key,
     at,
@@ -132,41 +133,51 @@ interface Losses {
   readonly events: readonly ChangeEvent[]
 }
 
+interface Suspect extends KnownRepo {
+  readonly miss: PollRecord['missing'][number]
+}
+
+/** Missing repositories of this watch; one that a more specific watch took over is not missing. */
+function suspectLosses(
+  deps: PipelineDeps,
+  watch: WatchEntry,
+  known: readonly KnownRepo[],
+  diff: RepoDiff,
+): readonly Suspect[] {
+  const misses = new Map(diff.missing.map((miss) => [miss.repoId, miss]))
+  return known.flatMap((repo) => {
+    const miss = misses.get(repo.repoId)
+    if (miss === undefined) return []
+    const claimedElsewhere =
+      watch.target.kind !== 'repo' && claimingWatch(deps.settings.watches, repo.ref)?.key !== watch.key
+    return claimedElsewhere ? [] : [{ ...repo, miss }]
+  })
+}
+
 /**
  * Asks for every repository that has been missing often and long enough. Only a direct answer that it is not there
  * makes it `unavailable`; a redirect is a rename; an answer that it is there clears the misses.
  */
 async function confirmLosses(
   deps: PipelineDeps,
-  watch: WatchEntry,
-  known: readonly KnownRepo[],
-  diff: RepoDiff,
+  suspects: readonly Suspect[],
   at: string,
   signal: AbortSignal,
 ): Promise<Losses> {
-  const byId = new Map(known.map((repo) => [repo.repoId, repo]))
   const missing: PollRecord['missing'][number][] = []
   const states: PollRecord['states'][number][] = []
   const events: ChangeEvent[] = []
   let questions = 0
-  for (const miss of diff.missing) {
-    const repo = byId.get(miss.repoId)
-    if (repo === undefined) continue
-    const claimedElsewhere =
-      watch.target.kind !== 'repo' && claimingWatch(deps.settings.watches, repo.ref)?.key !== watch.key
-    if (claimedElsewhere) continue
-    if (!isLossDue(miss, at, deps.settings.confirmLoss) || questions >= MAX_LOSS_QUESTIONS) {
-      missing.push(miss)
-      continue
-    }
-    questions += 1
-    const answer = await askQuietly(deps, repo, signal)
+  for (const suspect of suspects) {
+    const isDue = isLossDue(suspect.miss, at, deps.settings.confirmLoss) && questions < MAX_LOSS_QUESTIONS
+    if (isDue) questions += 1
+    const answer = isDue ? await askQuietly(deps, suspect, signal) : undefined
     if (answer === undefined) {
-      missing.push(miss)
+      missing.push(suspect.miss)
       continue
     }
-    const found = judgeAnswer(repo, answer, miss.misses, at)
-    states.push({ repoId: repo.repoId, upstream: found.upstream, evidence: found.evidence })
+    const found = judgeAnswer(suspect, answer, suspect.miss.misses, at)
+    states.push({ repoId: suspect.repoId, upstream: found.upstream, evidence: found.evidence })
     if (found.event !== undefined) events.push(found.event)
   }
   return { missing, states, events }

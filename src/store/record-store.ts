@@ -64,11 +64,10 @@ class FolderRecordStore implements RecordStore {
     await onDisk(this.#layout, path, async () => {
       await makeDirectories(this.#layout.manifests, this.#layout.repoFolders(name), this.#known)
       const existing = await this.#read(path, this.#layout.manifests)
-      if (existing === undefined) {
-        // Without a manifest beside it a .sha256 is what a crash left.
-        await replaceFileDurably(sums, Buffer.from(printSha256Sums(manifest)), 0o440)
-        await writeFileOnce(path, Buffer.from(printManifest(manifest)))
-      }
+      // Without a manifest beside it a .sha256 is what a crash left.
+      if (existing === undefined) await replaceFileDurably(sums, Buffer.from(printSha256Sums(manifest)), 0o440)
+      // Also where it is there already: whoever wrote it may have died before it was durable and its litter removed.
+      await writeFileOnce(path, Buffer.from(printManifest(manifest)))
       await this.#assertSealed(manifest, path)
     })
   }

@@ -1,23 +1,16 @@
 import { homedir } from 'node:os'
 import type { WriteStream } from 'node:tty'
 import { OutputClosed } from './cli/printer.ts'
-import { interruption, runCli, type CliEffects, type Stream } from './cli/run-cli.ts'
+import { runCli, type CliEffects, type Stream } from './cli/run-cli.ts'
+import { stopSignals } from './cli/stop-signals.ts'
 import { systemClock } from './lib/clock.ts'
 import { programVersion } from './lib/program-version.ts'
 
 /** How long something left open may keep a finished command alive. */
 const EXIT_AFTER_MS = 2000
-const EXIT_CODE_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 /** The program: words of the command line to an exit code. The only place that sets one. */
 export async function main(words: readonly string[]): Promise<void> {
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (stop.signal.aborted) process.exit(EXIT_CODE_OF_SIGNAL[name])
-      stop.abort(interruption(name))
-    })
-  }
   // The adapters are loaded when a command needs them: help and usage errors stay instant.
   const effects: CliEffects = {
     stdout: streamOf(process.stdout),
@@ -27,7 +20,7 @@ export async function main(words: readonly string[]): Promise<void> {
     homeDir: homedir(),
     version: await programVersion(),
     clock: systemClock,
-    signal: stop.signal,
+    signal: stopSignals(process),
     openArchive: async (config, options) => (await import('./compose.ts')).openArchive(config, options),
     initArchive: async (config, log) => (await import('./compose.ts')).initArchive(config, log),
     runService: async (input, stopping) => (await import('./daemon.ts')).runService(input, stopping),

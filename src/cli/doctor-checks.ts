@@ -19,7 +19,7 @@ export interface Check {
   readonly isUpstream?: boolean
 }
 
-const HUB_DEADLINE_MS = 30_000
+const HUB_DEADLINE_MS = 10_000
 /** The Hub's own Python client refuses to upload larger single files, so one that is listed is unusual. */
 const UNUSUAL_FILE_BYTES = 50_000_000_000
 /** Files that are looked at for unusual sizes. */
@@ -103,8 +103,10 @@ export async function checkHub(archive: OpenedArchive, signal: AbortSignal): Pro
     return { name: 'hub', status: 'ok', message: `${hub.endpoint} answers in ${formatDuration(clock.now() - startMs)}` }
   } catch (error) {
     signal.throwIfAborted()
-    const message = error instanceof Error ? error.message : String(error)
-    const code = errorCodeOf(error)
+    const isLate = bounded.aborted
+    const code = isLate ? 'HUB_UNREACHABLE' : errorCodeOf(error)
+    const said = error instanceof Error ? error.message : String(error)
+    const message = isLate ? `${hub.endpoint} did not answer within ${formatDuration(HUB_DEADLINE_MS)}` : said
     const isToken = code === 'CREDENTIALS_INVALID'
     const advice = isToken
       ? 'the Hub refuses the token: make a new one and set HF_TOKEN'

@@ -2,7 +2,6 @@ import { inspect } from 'node:util'
 import type { LoadedConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig, type LoadConfigInput } from '../config/load-config.ts'
-import { ArchiveError } from '../domain/errors.ts'
 import { createLogger, type LogLevel } from '../lib/logger.ts'
 import type { Clock, Log, OpenedArchive, Progress } from '../ports.ts'
 import { COMMANDS } from './commands.ts'
@@ -54,6 +53,13 @@ export interface ServiceRequest {
 export async function runCli(words: readonly string[], effects: CliEffects): Promise<number> {
   let asJson = words.includes('--json')
   let flags: GlobalFlags | undefined
+  let hasOutput = false
+  const output: Output = {
+    write: (text) => {
+      hasOutput = true
+      return effects.stdout.write(text)
+    },
+  }
   try {
     const call = await parseCall(words, COMMANDS, effects.version)
     if (call.kind === 'text') {
@@ -66,28 +72,30 @@ export async function runCli(words: readonly string[], effects: CliEffects): Pro
     try {
       const outcome = await call.command.run(session.context(), call.input)
       session.closeProgress()
-      await printOutcome(outcome, effects.stdout, screenOf(effects, flags), asJson)
+      await printOutcome(outcome, output, screenOf(effects, flags), asJson)
       return outcome.exitCode
     } finally {
       session.closeProgress()
     }
   } catch (error) {
     if (error instanceof OutputClosed) return 0
-    return await printError(error, effects, flags, asJson)
+    // One JSON document at most: an error after half of one goes to stderr.
+    const errorOutput = asJson && !hasOutput ? effects.stdout : effects.stderr
+    return await printError(error, effects, { flags, asJson, output: errorOutput })
   }
 }
 
 async function printError(
   error: unknown,
   effects: CliEffects,
-  flags: GlobalFlags | undefined,
-  asJson: boolean,
+  to: { flags: GlobalFlags | undefined; asJson: boolean; output: Output },
 ): Promise<number> {
+  const { flags, asJson, output } = to
   const report = reportOf(effects.signal.aborted && isAbort(error) ? effects.signal.reason : error)
   try {
     if (flags?.logLevel === 'debug') await effects.stderr.write(`${harmless(inspect(error, { depth: 4 }))}\n`)
-    if (asJson) await effects.stdout.write(errorJson(report))
-    else await effects.stderr.write(errorText(report, createPalette(isColorful(effects.stderr, effects, flags))))
+    if (asJson) await output.write(errorJson(report))
+    else await output.write(errorText(report, createPalette(isColorful(effects.stderr, effects, flags))))
   } catch (closed) {
     if (!(closed instanceof OutputClosed)) throw closed
   }
@@ -240,11 +248,4 @@ function levelOf(level: Config['log']['level']): LogLevel {
   if (level === 'trace') return 'debug'
   if (level === 'fatal') return 'error'
   return level
-}
-
-/** What the first signal means to whatever runs. */
-export function interruption(signalName: string): ArchiveError {
-  return new ArchiveError('INTERRUPTED', `stopped by ${signalName}`, {
-    hint: 'everything that was fetched is kept; the next pass goes on from there',
-  })
 }

@@ -2,9 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OutputClosed } from '../../src/cli/printer.ts'
-import { interruption, runCli, type CliEffects, type Stream } from '../../src/cli/run-cli.ts'
+import { runCli, type CliEffects, type Stream } from '../../src/cli/run-cli.ts'
 import { initArchive, openArchive } from '../../src/compose.ts'
 import { runService } from '../../src/daemon.ts'
+import { ArchiveError } from '../../src/domain/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { SimHub } from '../support/sim-hub/types.ts'
 
@@ -90,12 +91,6 @@ watch:
   - { org: Qwen, every: 1h }
 `
 
-/** A signal that fires as a person's Ctrl-C would. */
-export function interrupter(): { readonly signal: AbortSignal; interrupt(): void } {
-  const controller = new AbortController()
-  return { signal: controller.signal, interrupt: () => controller.abort(interruption('SIGINT')) }
-}
-
 function streamInto(pieces: string[], columns: number | undefined): Stream {
   return {
     isTTY: columns !== undefined,
@@ -103,6 +98,17 @@ function streamInto(pieces: string[], columns: number | undefined): Stream {
     write: (text) => {
       pieces.push(text)
       return Promise.resolve()
+    },
+  }
+}
+
+/** Opens the real archive, but no Hub answers: at once, without the pauses between real tries. */
+export function withoutHub(): Pick<CliEffects, 'openArchive'> {
+  const fail = (): Promise<never> => Promise.reject(new ArchiveError('HUB_UNREACHABLE', 'no connection (ECONNREFUSED)'))
+  return {
+    openArchive: async (config, options) => {
+      const archive = await openArchive(config, options)
+      return { ...archive, hub: { ...archive.hub, listOwner: fail, askRepo: fail } }
     },
   }
 }

@@ -47,6 +47,7 @@ class Screen {
 
   write(text: string): void {
     this.writes += 1
+    // oxlint-disable-next-line no-control-regex
     for (const part of text.split(/(\r|\n|\u001b\[\d+[AJ])/)) {
       if (part === '\n') this.lines.push('')
       // oxlint-disable-next-line no-control-regex

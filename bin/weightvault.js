@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import module from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import v8 from 'node:v8'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 24 || (major === 24 && minor < 11)) {
@@ -14,6 +15,7 @@ if (major < 24 || (major === 24 && minor < 11)) {
   )
   process.exitCode = 78
 } else {
+  keepMemorySmall()
   keepCompiledCode()
   // A checkout runs its sources; a package has only what was built from them.
   const source = new URL('../src/main.ts', import.meta.url)
@@ -32,4 +34,10 @@ function keepCompiledCode() {
   } catch {
     // This user has no home folder.
   }
+}
+
+// V8 lets the space for new objects grow to 48 MiB, which fill with the buffers of a download before it looks for
+// garbage. Kept at its first size the process needs a third less memory, and no more CPU.
+function keepMemorySmall() {
+  v8.setFlagsFromString('--semi-space-growth-factor=1')
 }

@@ -10,7 +10,7 @@ import type { Stream } from './run-cli.ts'
 const TICK_MS = 500
 
 /** Where progress is shown, and what stops its timer. */
-export interface ChosenProgress extends Disposable {
+interface ChosenProgress extends Disposable {
   readonly view: ProgressView
 }
 

@@ -1,7 +1,7 @@
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { parseRepoArgument, type RepoArgument } from '../domain/repo.ts'
-import { UnitError, parseDuration, parseSize } from '../lib/units.ts'
+import { UnitError, parseSize } from '../lib/units.ts'
 
 /** Arguments and options of one call, as commander split them. Options are keyed by long name in camel case. */
 export interface CommandInput {
@@ -44,12 +44,14 @@ export function choiceOption<Choice extends string>(
 
 /** A size option in bytes. @throws ArchiveError USAGE */
 export function sizeOption(input: CommandInput, name: string): number | undefined {
-  return unitOption(input, name, parseSize)
-}
-
-/** A duration option in milliseconds. @throws ArchiveError USAGE */
-export function durationOption(input: CommandInput, name: string): number | undefined {
-  return unitOption(input, name, parseDuration)
+  const value = textOption(input, name)
+  if (value === undefined) return undefined
+  try {
+    return parseSize(value)
+  } catch (error) {
+    if (!(error instanceof UnitError)) throw error
+    throw new ArchiveError('USAGE', `--${dashed(name)}: ${displayName(error.message)}`, { cause: error })
+  }
 }
 
 /** A whole number from `least`. @throws ArchiveError USAGE */
@@ -78,17 +80,6 @@ export function usage(message: string, hint?: string): ArchiveError {
 /** A text a person typed, harmless and short, in double quotes. */
 export function quote(text: string): string {
   return `"${displayName(text.length > 80 ? `${text.slice(0, 80)}…` : text)}"`
-}
-
-function unitOption(input: CommandInput, name: string, parse: (text: string) => number): number | undefined {
-  const value = textOption(input, name)
-  if (value === undefined) return undefined
-  try {
-    return parse(value)
-  } catch (error) {
-    if (!(error instanceof UnitError)) throw error
-    throw new ArchiveError('USAGE', `--${dashed(name)}: ${displayName(error.message)}`, { cause: error })
-  }
 }
 
 function dashed(name: string): string {

@@ -49,13 +49,13 @@ export interface CommandContext {
   note(sentence: string): void
 }
 
-export interface OptionSpec {
+interface OptionSpec {
   /** As commander reads it: `--larger <size>`. */
   readonly flags: string
   readonly description: string
 }
 
-export interface ArgumentSpec {
+interface ArgumentSpec {
   /** `<repo>`, `[path]`, `[repo...]`. */
   readonly name: string
   readonly description: string

@@ -1,5 +1,5 @@
 /** What each exit code means; a code never gets another meaning. The order is that of the help. */
-export const EXIT_STATUS: ReadonlyMap<number, string> = new Map([
+const EXIT_STATUS: ReadonlyMap<number, string> = new Map([
   [0, 'it worked'],
   [1, 'an error, or the repository is unknown'],
   [2, 'wrong usage'],

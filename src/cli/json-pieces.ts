@@ -1,5 +1,5 @@
 /** A large array of a JSON object. */
-export interface JsonArray {
+interface JsonArray {
   readonly key: string
   readonly elements: AsyncIterable<unknown>
   /** Each element is written as soon as it is there: for a reader who waits for it. */

@@ -26,7 +26,7 @@ export async function printOutcome(outcome: Outcome, output: Output, screen: Scr
 }
 
 /** An error as scripts and people get it. */
-export interface ErrorReport {
+interface ErrorReport {
   readonly code: ErrorCode
   readonly message: string
   readonly hint: string | undefined

@@ -31,7 +31,7 @@ const BAR_WIDTH = 16
 const BAR_FROM_COLUMNS = 100
 
 /** The terminal a live display is drawn on. */
-export interface LiveTerminal {
+interface LiveTerminal {
   write(text: string): void
   columns(): number
   readonly palette: Palette

@@ -35,14 +35,14 @@ export interface CliEffects {
   runService(input: ServiceRequest, stopping: AbortSignal): Promise<void>
 }
 
-export interface OpenRequest {
+interface OpenRequest {
   readonly mode: 'read' | 'write' | 'auto'
   readonly log: Log
   readonly signal: AbortSignal
   readonly onWaiting: (reason: string, untilMs: number | undefined) => void
 }
 
-export interface ServiceRequest {
+interface ServiceRequest {
   readonly loaded: LoadedConfig
   readonly source: LoadConfigInput
   readonly log: Log

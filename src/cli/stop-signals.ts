@@ -4,7 +4,7 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type StopSignal = keyof typeof EXIT_CODES
 
 /** What of a process is needed to hear signals and to end it. */
-export interface SignalSource {
+interface SignalSource {
   on(name: StopSignal, listener: () => void): unknown
   exit(code: number): void
 }

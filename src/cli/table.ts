@@ -17,7 +17,7 @@ export interface Column<Row> {
 }
 
 /** The columns that are shown, with their widths. Made from the first rows, used for all. */
-export interface TableLayout<Row> {
+interface TableLayout<Row> {
   readonly columns: readonly { readonly column: Column<Row>; readonly width: number }[]
 }
 

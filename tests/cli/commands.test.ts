@@ -433,3 +433,25 @@ test('watch add and rm change the file, and say when the service notices', async
   assert.equal(gone.code, 2)
   assert.doesNotMatch(await readFile(join(folder.path, 'weightvault.yaml'), 'utf8'), /unsloth/)
 })
+
+test('why tells how often a file was tried, the last error and the next try', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', model('a'))
+  hub.world.purgeLfs('Qwen/A-1B', 'model.safetensors')
+  await using folder = await CliFolder.watching(hub)
+
+  const sync = await folder.call(['sync', '--log-level', 'silent'])
+  const why = await folder.call(['why', 'Qwen/A-1B', 'model.safetensors'])
+  const data = await folder.json<{ held: boolean; job: { attempts: number; lastCode: string } }>(
+    'why',
+    'Qwen/A-1B',
+    'model.safetensors',
+  )
+
+  assert.equal(sync.code, 8)
+  assert.match(sync.out, /failed {2}Qwen\/A-1B model\.safetensors: .*\([A-Z_]+\)/)
+  assert.match(why.out, /Tried 1 time, last error [A-Z_]+, next try in \d+/)
+  assert.equal(data.held, false)
+  assert.equal(data.job.attempts, 1)
+  assert.match(data.job.lastCode, /^[A-Z_]+$/)
+})

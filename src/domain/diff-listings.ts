@@ -4,7 +4,7 @@ import type { Listing, Sibling } from './listing.ts'
 import { isSmallFile } from './weight-file.ts'
 
 /** What changed between two listings of one repository, by path. */
-export interface ListingDiff {
+interface ListingDiff {
   readonly added: readonly string[]
   readonly removed: readonly string[]
   readonly replaced: readonly {

@@ -211,7 +211,11 @@ function judgeAnswer(
       return {
         upstream: 'disabled',
         evidence: { at },
-        event: { ...base, type: 'repo-disabled', severity: 'critical', after: 'disabled' },
+        // Its absence from the list makes us ask again with every poll; it is news only once.
+        event:
+          repo.upstream === 'disabled'
+            ? undefined
+            : { ...base, type: 'repo-disabled', severity: 'critical', after: 'disabled' },
       }
     case 'moved':
       return {

@@ -1,7 +1,7 @@
 /**
  * Turns what a command wrote to a terminal into a picture, an SVG without scripts, fonts or links.
  *
- * usage: script -qc 'stty cols 100; scripts/weightvault list' /dev/null | node scripts/make-terminal-svg.ts 'weightvault list' > docs/img/list.svg
+ * usage: script -qc 'stty cols 110; scripts/weightvault list' /dev/null | node scripts/make-terminal-svg.ts TITLE [COLUMNS] > docs/img/list.svg
  */
 import { text as readAll } from 'node:stream/consumers'
 
@@ -29,11 +29,14 @@ const TITLE_HEIGHT = 34
 const MAX_LINES = 200
 const MAX_COLUMNS = 240
 
-/** @param title shown in the bar above the text, such as the command */
-export function terminalSvg(output: string, title: string): string {
-  const lines = screenOf(output)
-  const columns = Math.max(40, ...lines.map((line) => line.length))
-  const width = Math.ceil(2 * MARGIN + columns * CELL_WIDTH)
+/**
+ * @param title shown in the bar above the text, such as the command
+ * @param columns where a line goes on below, as in a terminal of that width
+ */
+export function terminalSvg(output: string, title: string, columns = MAX_COLUMNS): string {
+  const lines = screenOf(output, Math.min(columns, MAX_COLUMNS))
+  const used = Math.max(40, ...lines.map((line) => line.length))
+  const width = Math.ceil(2 * MARGIN + used * CELL_WIDTH)
   const height = TITLE_HEIGHT + MARGIN + lines.length * LINE_HEIGHT
   const rows = lines.flatMap((line, row) => runsOf(line).map((run) => runSvg(run, row)))
   const dots = COLORS.slice(1, 4).map(
@@ -56,9 +59,14 @@ export function terminalSvg(output: string, title: string): string {
 /** Lines of cells and a cursor: as much of a terminal as progress lines use. */
 class Screen {
   readonly lines: Cell[][] = [[]]
+  readonly #columns: number
   #row = 0
   #column = 0
   #style = PLAIN
+
+  constructor(columns: number) {
+    this.#columns = columns
+  }
 
   command(letter: string, parameters: string): void {
     const count = Number(parameters || 1)
@@ -70,10 +78,10 @@ class Screen {
   }
 
   write(character: string): void {
-    if (character === '\n') this.#row = Math.min(MAX_LINES - 1, this.#row + 1)
-    if (character === '\n' || character === '\r') {
-      this.#column = 0
-    } else if (character >= ' ' && this.#column < MAX_COLUMNS) {
+    const isFull = character >= ' ' && this.#column >= this.#columns
+    if (character === '\n' || isFull) this.#row = Math.min(MAX_LINES - 1, this.#row + 1)
+    if (character === '\n' || character === '\r' || isFull) this.#column = 0
+    if (character >= ' ') {
       const line = this.#line()
       while (line.length < this.#column) line.push({ character: ' ', style: PLAIN })
       line[this.#column] = { character, style: this.#style }
@@ -88,8 +96,8 @@ class Screen {
 }
 
 /** What stands on the screen in the end: colours kept, cursor movements and overwritten lines resolved. */
-function screenOf(output: string): Cell[][] {
-  const screen = new Screen()
+function screenOf(output: string, columns: number): Cell[][] {
+  const screen = new Screen(columns)
   for (const [at, part] of output.split('\u001b').entries()) {
     const sequence = at === 0 ? null : /^\[([0-9;?]*)([A-Za-z])/.exec(part)
     if (sequence !== null) screen.command(sequence[2] ?? '', sequence[1] ?? '')
@@ -151,5 +159,7 @@ function escape(text: string): string {
 }
 
 if (import.meta.main) {
-  process.stdout.write(terminalSvg(await readAll(process.stdin), process.argv[2] ?? ''))
+  process.stdout.write(
+    terminalSvg(await readAll(process.stdin), process.argv[2] ?? '', Number(process.argv[3] ?? MAX_COLUMNS)),
+  )
 }

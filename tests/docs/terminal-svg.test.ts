@@ -34,8 +34,12 @@ test('terminalSvg shows what stands on the screen in the end', () => {
   assert.deepEqual(textsOf(terminalSvg(live, '')), ['first done', 'end'])
 })
 
+test('terminalSvg goes on in the next line where the terminal ends', () => {
+  assert.deepEqual(textsOf(terminalSvg('abcdef\nxyz\n', '', 4)), ['abcd', 'ef', 'xyz'])
+})
+
 test('terminalSvg is bounded', () => {
   const svg = terminalSvg(`${'x'.repeat(10_000)}\n`.repeat(1000), '')
 
-  assert.ok(svg.length < 200_000)
+  assert.ok(svg.length < 300_000)
 })

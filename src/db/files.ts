@@ -28,14 +28,13 @@ function selectFiles(db: Db, snapshotId: number) {
     .innerJoin('details', 'details.id', 'files.detail_id')
     .leftJoin('blobs', 'blobs.id', 'files.blob_id')
     .selectAll('files')
-    .select(['details.text', 'blobs.sha256', 'blobs.git_oid as blob_git_oid', 'blobs.attested_by'])
+    .select(['details.text', 'blobs.sha256', 'blobs.attested_by'])
     .where('files.snapshot_id', '=', snapshotId)
 }
 
 type StoredFile = FilesTable & {
   text: string
   sha256: Buffer | null
-  blob_git_oid: Buffer | null
   attested_by: number | null
 }
 
@@ -52,21 +51,13 @@ function fileRowOf(row: StoredFile): FileRow {
 }
 
 /**
- * Who vouched for this file: the Hub by what it promised for this very file, a witness for the bytes. What the Hub
- * promised for the same bytes under another name is not claimed here.
+ * Who vouched for this file: the Hub by the digest it promised for this very file, which is how it came to be held, and
+ * a witness for the bytes. What the Hub promised for the same bytes under another name is not claimed here.
  */
 function attestorsOf(row: StoredFile): Attestor[] {
-  if (row.sha256 === null || row.blob_git_oid === null) return []
-  const byHub: Attestor[] =
-    row.is_lfs === 1
-      ? row.lfs_oid?.equals(row.sha256) === true
-        ? ['hub-lfs-oid']
-        : []
-      : row.git_oid?.equals(row.blob_git_oid) === true
-        ? ['hub-git-oid']
-        : []
-  const byWitness = unpackAttestors(row.attested_by ?? 0).includes('witness')
-  return byWitness ? [...byHub, 'witness'] : byHub
+  if (row.sha256 === null) return []
+  const byHub: Attestor = row.is_lfs === 1 ? 'hub-lfs-oid' : 'hub-git-oid'
+  return unpackAttestors(row.attested_by ?? 0).includes('witness') ? [byHub, 'witness'] : [byHub]
 }
 
 /** A file as it was listed. */

@@ -48,7 +48,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
       now: options.now ?? Date.now,
       log: options.log,
     })
-    probeFile(handle.raw, path)
+    probeFile(handle.raw)
     await claimArchive(handle, options)
     return new SqliteCatalog(handle, { path, archiveId: options.archiveId, mode, log: options.log })
   } catch (error) {

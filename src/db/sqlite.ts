@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { Kysely } from 'kysely'
 import { ArchiveError } from '../domain/errors.ts'
@@ -116,33 +115,25 @@ function setPragmas(raw: Database.Database, mode: 'write' | 'read'): void {
 }
 
 /**
- * Finds a damaged or cut file early without reading all of it: the file's length, and the first and last row of every
- * table and index.
+ * Finds a damaged file early without reading all of it: the first row of every table and index. SQLite itself refuses a
+ * file that is shorter than it says.
  * @throws the driver's SQLITE_CORRUPT
  */
-export function probeFile(raw: Database.Database, path: string): void {
-  if (isFullyCheckpointed(raw)) {
-    const expected =
-      Number(raw.pragma('page_count', { simple: true })) * Number(raw.pragma('page_size', { simple: true }))
-    if (statSync(path).size < expected)
-      throw new Database.SqliteError('the file is shorter than it says', 'SQLITE_CORRUPT')
-  }
+export function probeFile(raw: Database.Database): void {
   const tables = raw.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
   for (const table of tables) {
     raw.prepare(`SELECT * FROM "${table}" LIMIT 1`).all()
-    const indexes = raw.prepare<[string], string>('SELECT name FROM pragma_index_list(?)').pluck().all(table)
-    for (const index of indexes) {
-      // A partial index answers only queries that repeat its condition; its root is read with the schema all the same.
-      const isPartial = raw.prepare('SELECT partial FROM pragma_index_list(?) WHERE name = ?').pluck().get(table, index)
-      if (isPartial === 0) raw.prepare(`SELECT 1 FROM "${table}" INDEXED BY "${index}" LIMIT 1`).all()
+    const indexes = raw.prepare<[string], IndexRow>('SELECT name, partial FROM pragma_index_list(?)').all(table)
+    for (const { name, partial } of indexes) {
+      // A partial index answers only queries that repeat its condition.
+      if (partial === 0) raw.prepare(`SELECT 1 FROM "${table}" INDEXED BY "${name}" LIMIT 1`).all()
     }
   }
 }
 
-function isFullyCheckpointed(raw: Database.Database): boolean {
-  if (raw.readonly) return false
-  const [result] = raw.pragma('wal_checkpoint(PASSIVE)') as { busy: number; log: number; checkpointed: number }[]
-  return result !== undefined && result.busy === 0 && result.log === result.checkpointed
+interface IndexRow {
+  name: string
+  partial: 0 | 1
 }
 
 /** Writes the log back into the file and cuts it, as far as readers allow; never waits for them. */

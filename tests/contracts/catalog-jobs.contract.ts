@@ -122,6 +122,38 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.equal((await catalog.file(a.snapshotId, 'shared'))?.sha256, sha256Of('shared'))
     })
 
+    test('`recordListing` of a file that another snapshot may fetch already does not push it back', async () => {
+      await using catalog = await open()
+      const shared = largeFile('shared')
+      await addListed(catalog, 'Qwen/A', [shared])
+      const b = await addListed(catalog, 'Qwen/B', [largeFile('b')])
+      const [c = -1] = await addRepos(catalog, factsOf('Qwen/C'))
+
+      const { snapshotId } = await catalog.recordListing(listingRecordOf(c, 'Qwen/C', [shared, largeFile('c')]))
+
+      assert.equal(pathOf(await catalog.leaseJob(ANY_JOB)), 'shared')
+      assert.equal(pathOf(await catalog.leaseJob(ANY_JOB)), 'b')
+      assert.equal(await catalog.leaseJob(ANY_JOB), undefined)
+      assert.notEqual(snapshotId, b.snapshotId)
+    })
+
+    test('`completeJob` frees a snapshot from its hold when others fetched all that it wanted', async () => {
+      await using catalog = await open()
+      const a = await addListed(catalog, 'Qwen/A', [largeFile('shared')])
+      const b = await addListed(catalog, 'Qwen/B', [largeFile('shared')])
+      await catalog.applySchedule([
+        { snapshotId: a.snapshotId, rank: 0, hold: 'budget' },
+        { snapshotId: b.snapshotId, rank: 1, hold: 'none' },
+      ])
+
+      assert.equal((await fetchAll(catalog)).length, 2)
+
+      assert.deepEqual(
+        (await catalog.sealable()).map((row) => row.hold),
+        ['none', 'none'],
+      )
+    })
+
     test('`leaseJob` gives a job again when its lease ran out, and not before', async () => {
       await using catalog = await open()
       await addListed(catalog, 'Qwen/A', [smallFile('a')])

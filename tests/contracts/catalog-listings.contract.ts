@@ -228,6 +228,21 @@ export function catalogListingsContract(name: string, open: OpenEmptyCatalog): v
       await assertCounts(catalog, await snapshotOf(catalog, 'Qwen/A'))
     })
 
+    test('`redecide` that wants more lets everything large wait for the schedule, and a blocked snapshot stays so', async () => {
+      await using catalog = await open()
+      const files = [largeFile('b'), largeFile('c')]
+      const { snapshotId } = await addListed(catalog, 'Qwen/A', files, ['c'])
+      await catalog.blockSnapshot(snapshotId, 'LISTING_CONFLICT')
+
+      await catalog.redecide(snapshotId, decide(files), 'policy-2', isSmall)
+
+      assert.equal(await catalog.leaseJob(ANY_JOB), undefined)
+      assert.equal((await snapshotOf(catalog, 'Qwen/A')).state, 'blocked')
+      await admitAll(catalog)
+      assert.deepEqual(await fetchAll(catalog), [])
+      assert.equal((await snapshotOf(catalog, 'Qwen/A')).filesHeld, 2)
+    })
+
     test('`redecide` back to what a manifest says makes the snapshot sealed again', async () => {
       await using catalog = await open()
       const files = [smallFile('a'), largeFile('b')]

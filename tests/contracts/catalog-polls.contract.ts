@@ -98,6 +98,16 @@ export function catalogPollsContract(name: string, open: OpenEmptyCatalog): void
       assert.equal((await catalog.repoByName(refOf('Qwen/A')))?.repoId, fresh)
     })
 
+    test('`recordPoll` gives a name to an older repository that was renamed to it', async () => {
+      await using catalog = await open()
+      const [a, b] = await addRepos(catalog, factsOf('Qwen/A'), factsOf('Qwen/B'))
+
+      await addRepos(catalog, factsOf('Qwen/B', { hubId: hubIdOf('Qwen/A') }))
+
+      assert.equal((await catalog.repoByName(refOf('Qwen/B')))?.repoId, a)
+      assert.equal((await catalog.repoByHubId(hubIdOf('Qwen/B')))?.repoId, b)
+    })
+
     test('`recordPoll` lets two repositories swap their names in one poll', async () => {
       await using catalog = await open()
       const [a, b] = await addRepos(catalog, factsOf('Qwen/A'), factsOf('Qwen/B'))

@@ -8,6 +8,7 @@ import {
   ANY_JOB,
   AT,
   commitOf,
+  digestsOf,
   eventOf,
   factsOf,
   fetchAll,
@@ -150,6 +151,11 @@ export function catalogReadingContract(name: string, open: OpenEmptyCatalog): vo
         bytesSkipped: 15_000,
       })
       assert.equal((await catalog.planRows({ after: 'nonsense', limit: 1, taken: true })).rows[0]?.path, 'B/c')
+      await catalog.applySchedule([{ snapshotId: a.snapshotId, rank: 1, hold: 'none' }])
+      const job = await catalog.leaseJob({ ...ANY_JOB, repos: [a.repoId] })
+      assert.ok(job)
+      await catalog.completeJob(job.jobId, digestsOf(job), ['hub-lfs-oid'], AT)
+      assert.deepEqual(await read(true), ['B/c none wanted', 'A/c none wanted'])
     })
 
     test('`queue` shows what runs, what comes next, what waits and what is held', async () => {

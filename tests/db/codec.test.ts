@@ -7,7 +7,7 @@ import { packDetail, unpackDetail } from '../../src/db/detail.ts'
 /** Any JavaScript string: also NUL, halves of surrogate pairs and the replacement character. */
 const anyText = fc.string({
   unit: fc.oneof(
-    fc.constantFrom('\ud800', '\udc00', '\udbff', '\ufffd', '\0', '\u001a', 'a', '/', '\u{1f600}'),
+    fc.constantFrom('\ud800', '\udc00', '\udbff', '\ufffd', '\0', '\u001a', '$&', 'a', '/', '\u{1f600}'),
     fc.string({ unit: 'binary' }),
   ),
 })

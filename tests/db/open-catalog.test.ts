@@ -22,7 +22,17 @@ import { HOLD_ORDER } from '../../src/db/hold.ts'
 import { remoteFileSystem } from '../../src/db/local-disk.ts'
 import { openCatalog } from '../../src/db/open-catalog.ts'
 import { catalogError, isAtLeast, openSqlite } from '../../src/db/sqlite.ts'
-import { addListed, eventOf, largeFile, listingRecordOf, quietLog, refOf, smallFile } from './catalog-fixtures.ts'
+import {
+  addListed,
+  decide,
+  eventOf,
+  isSmall,
+  largeFile,
+  listingRecordOf,
+  quietLog,
+  refOf,
+  smallFile,
+} from './catalog-fixtures.ts'
 
 function newFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'weightvault-catalog-'))
@@ -128,7 +138,8 @@ test('a catalog opened for reading changes nothing', async (t) => {
   const path = await filledCatalog(t)
   await using catalog = await open(path, 'read')
 
-  await assert.rejects(catalog.appendEvents([eventOf()]), { code: 'ARCHIVE_READ_ONLY' })
+  const refusal = { code: 'ARCHIVE_READ_ONLY', message: /opened for reading only/ }
+  await assert.rejects(catalog.appendEvents([eventOf()]), refusal)
   await assert.rejects(catalog.leaseJob({ nowMs: 1, leaseMs: 1, smallOnly: false }), { code: 'ARCHIVE_READ_ONLY' })
   await assert.rejects(catalog.checkpoint(), { code: 'ARCHIVE_READ_ONLY' })
 
@@ -137,6 +148,18 @@ test('a catalog opened for reading changes nothing', async (t) => {
   const handle = openSqlite(path, 'read')
   t.after(() => handle.raw.close())
   assert.throws(() => handle.raw.exec('DELETE FROM events'), { code: 'SQLITE_READONLY' })
+})
+
+test('`redecide` with the same decisions writes nothing', async (t) => {
+  const path = join(newFolder(t), 'catalog.db')
+  await using catalog = await open(path)
+  const files = Array.from({ length: 500 }, (_, at) => largeFile(`model-${at}.safetensors`))
+  const { snapshotId } = await addListed(catalog, 'Qwen/A', files)
+  const before = statSync(`${path}-wal`).size
+
+  await catalog.redecide(snapshotId, decide(files), 'policy-1', isSmall)
+
+  assert.equal(statSync(`${path}-wal`).size, before)
 })
 
 test('a catalog opened for reading sees only whole transactions of the writer', async (t) => {

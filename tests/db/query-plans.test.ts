@@ -37,6 +37,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   const handle = openSqlite(path, 'write')
   await migrateCatalog(handle, { path, mode: 'write', migrations: MIGRATIONS, now: () => 0, log: quietLog })
   const scans: string[] = []
+  const plans: string[] = []
   const explained = new Set<string>()
   const kysely = new Kysely<Schema>({
     dialect: new CatalogDialect(handle.raw),
@@ -44,6 +45,7 @@ test('no method of the catalog reads a whole table', async (t) => {
       if (explained.has(text) || /^(begin|commit|rollback)/.test(text)) return
       explained.add(text)
       const steps = handle.raw.prepare(`EXPLAIN QUERY PLAN ${text}`).all(...parameters) as { detail: string }[]
+      plans.push(...steps.map((step) => step.detail))
       for (const { detail } of steps) if (isWholeScan(detail, text)) scans.push(`${detail}: ${text}`)
     },
   })
@@ -97,6 +99,12 @@ test('no method of the catalog reads a whole table', async (t) => {
 
   assert.ok(explained.size > 80, `only ${explained.size} statements were looked at`)
   assert.deepEqual(scans, [])
+  const indexes = handle.raw
+    .prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    .pluck()
+    .all()
+  const unused = indexes.filter((index) => !plans.some((detail) => detail.includes(` ${index}`)))
+  assert.deepEqual(unused, [])
 })
 
 function isWholeScan(detail: string, text: string): boolean {

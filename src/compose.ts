@@ -7,7 +7,7 @@ import { systemClock } from './lib/clock.ts'
 import { HashPool } from './lib/hash-files.ts'
 import { localSocketPath, requestLocally } from './lib/local-socket.ts'
 import { programVersion } from './lib/program-version.ts'
-import type { Log, OpenedArchive, ServiceLink } from './ports.ts'
+import type { Clock, Log, OpenedArchive, ServiceLink } from './ports.ts'
 import { createBlobStore } from './store/blob-store.ts'
 import { Layout } from './store/layout.ts'
 import { initArchive as initArchiveFolder, openArchiveFolder } from './store/marker.ts'
@@ -22,6 +22,8 @@ export interface OpenOptions {
   readonly signal: AbortSignal
   /** Told when a request waits for the Hub's quota or its recovery. */
   readonly onWaiting?: (reason: string, untilMs: number | undefined) => void
+  /** Default: the system's. */
+  readonly clock?: Clock
 }
 
 /**
@@ -30,7 +32,7 @@ export interface OpenOptions {
  * @throws ArchiveError ARCHIVE_LOCKED, ARCHIVE_MISSING_MARKER, ARCHIVE_FORMAT_UNKNOWN, CATALOG_UNUSABLE, DISK_*
  */
 export async function openArchive(config: Config, options: OpenOptions): Promise<OpenedArchive> {
-  const { log, signal } = options
+  const { log, signal, clock = systemClock } = options
   const root = config.archive
   await using stack = new AsyncDisposableStack()
   const mayWrite = options.mode !== 'read'
@@ -51,7 +53,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     token: config.hub.token?.reveal(),
     proxy: proxyOf(config),
     userAgent: `weightvault/${await programVersion()} (node ${process.versions.node})`,
-    clock: systemClock,
+    clock,
     log,
     ...(options.onWaiting === undefined ? {} : { onWaiting: options.onWaiting }),
   })
@@ -68,7 +70,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     records: createRecordStore({ root }),
     hub,
     witness,
-    clock: systemClock,
+    clock,
     log,
     writable,
     service,

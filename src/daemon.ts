@@ -12,7 +12,7 @@ import { applyPolicyChanges, exportEvents, planHeads, raisePlanFailures } from '
 import { runJobs } from './pipeline/run-jobs.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { pollWatch } from './pipeline/watch-hub.ts'
-import type { Log, Progress } from './ports.ts'
+import type { Clock, Log, Progress } from './ports.ts'
 
 /** Longest time between two looks at the configuration file, the disk and the queue. */
 const TICK_MS = 5000
@@ -29,6 +29,8 @@ export interface ServiceInput {
   readonly source: LoadConfigInput
   readonly log: Log
   readonly progress: Progress
+  /** Default: the system's. */
+  readonly clock?: Clock
 }
 
 interface Service {
@@ -50,6 +52,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     log: input.log,
     signal: stopping,
     onWaiting: (reason, untilMs) => input.progress.waiting(reason, untilMs),
+    ...(input.clock === undefined ? {} : { clock: input.clock }),
   })
   await using opened = archive
   const activity = new Activity(input.progress, opened.clock)

@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { openArchive } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import { runPass } from '../../src/pipeline/run-pass.ts'
-import type { OpenedArchive, PassResult, Progress } from '../../src/ports.ts'
+import type { RepoRef } from '../../src/domain/repo.ts'
+import type { Clock, OpenedArchive, PassResult, Progress } from '../../src/ports.ts'
 import type { SimHub } from './sim-hub/types.ts'
 
 const never = new AbortController().signal
@@ -16,6 +18,7 @@ export class RecordedProgress implements Progress {
   readonly seen: LoggedEvent[] = []
   readonly startedPaths: string[] = []
   readonly resumedAt: number[] = []
+  readonly waitingFor: string[] = []
   polled(): void {}
   listed(): void {}
   total(): void {}
@@ -31,7 +34,9 @@ export class RecordedProgress implements Progress {
     this.seen.push(...events)
   }
   verified(): void {}
-  waiting(): void {}
+  waiting(reason: string): void {
+    this.waitingFor.push(reason)
+  }
 }
 
 /** A real archive in a temporary folder, opened for writing against a simulated Hub. */
@@ -41,27 +46,33 @@ export class TestVault implements AsyncDisposable {
   archive: OpenedArchive
   readonly progress = new RecordedProgress()
 
+  readonly #clock: Clock
+
   private constructor(folder: string, archive: OpenedArchive) {
     this.folder = folder
+    this.#clock = archive.clock
     this.root = archive.root
     this.archive = archive
   }
 
-  /** @param yaml the rest of the configuration; default watches Qwen with room to spare */
-  static async open(hub: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML): Promise<TestVault> {
+  /**
+   * @param yaml the rest of the configuration; default watches Qwen with room to spare
+   * @param clock default: the system's
+   */
+  static async open(hub: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML, clock: Clock = systemClock): Promise<TestVault> {
     const folder = await mkdtemp(join(tmpdir(), 'weightvault-test-'))
     await writeConfig(folder, hub, yaml)
-    return new TestVault(folder, await openAt(folder))
+    return new TestVault(folder, await openAt(folder, clock))
   }
 
   /** Closes and opens again, as a new process would; `yaml` changes the configuration. */
   async reopen(hub?: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML): Promise<void> {
     await this.archive[Symbol.asyncDispose]()
     if (hub !== undefined) await writeConfig(this.folder, hub, yaml)
-    this.archive = await openAt(this.folder)
+    this.archive = await openAt(this.folder, this.#clock)
   }
 
-  sync(options: { repos?: never[]; checkOnly?: boolean; signal?: AbortSignal } = {}): Promise<PassResult> {
+  sync(options: { repos?: readonly RepoRef[]; checkOnly?: boolean; signal?: AbortSignal } = {}): Promise<PassResult> {
     const { repos = [], checkOnly = false, signal = never } = options
     return runPass(this.archive, { repos, checkOnly }, this.progress, signal)
   }
@@ -96,11 +107,11 @@ async function writeConfig(folder: string, hub: Pick<SimHub, 'url'>, yaml: strin
   await writeFile(join(folder, 'weightvault.yaml'), text)
 }
 
-async function openAt(folder: string): Promise<OpenedArchive> {
+async function openAt(folder: string, clock: Clock): Promise<OpenedArchive> {
   const loaded = await loadConfig(
     { flags: { config: join(folder, 'weightvault.yaml') }, env: {}, cwd: folder, homeDir: folder },
     never,
   )
   const log = createLogger({ level: 'silent', pretty: false })
-  return openArchive(loaded.config, { mode: 'write', log, signal: never })
+  return openArchive(loaded.config, { mode: 'write', log, signal: never, clock })
 }

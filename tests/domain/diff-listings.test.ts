@@ -21,6 +21,11 @@ test('diffListings does not call withheld digests a replacement', () => {
   assert.equal(diffListings([withheld], [{ ...told, gitOid: oid('9') }]).replaced.length, 1)
 })
 
+test('diffListings notices another size under the same digest', () => {
+  assert.equal(diffListings([lfsFile('m.gguf')], [lfsFile('m.gguf', { size: 7 })]).replaced.length, 1)
+  assert.equal(diffListings([gitFile('a')], [gitFile('a', { size: 0 })]).replaced.length, 1)
+})
+
 test('diffListings compares by path, size and digest', () => {
   const before = [gitFile('a'), gitFile('b'), lfsFile('m.gguf'), gitFile('gone')]
   const after = [
@@ -130,6 +135,12 @@ test('nameEvents flags names that are one where letter case or Unicode form does
     assert.equal(event?.detail['count'], 1, pair.join(' '))
   }
   assert.deepEqual(nameEvents(listing([gitFile('a'), gitFile('b/a'), gitFile('B/b')])), [])
+})
+
+test('nameEvents flags no collisions of names that are never made on disk', () => {
+  const [event] = nameEvents(listing([gitFile('../A'), gitFile('../a')]))
+
+  assert.equal(event?.detail['count'], 2)
 })
 
 test('nameEvents flags a path that is a file and a folder at once, with what lies in it', () => {

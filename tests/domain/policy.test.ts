@@ -47,6 +47,12 @@ test('decideFiles wants a shard set whole as soon as one of it is wanted', () =>
   assert.deepEqual(Object.values(reasons(shards, { exclude: ['*'] })), ['-excluded', '-excluded', '-excluded'])
 })
 
+test('decideFiles makes no sets of small files', () => {
+  const files = [gitFile('words-00001-of-00002.json'), gitFile('words-00002-of-00002.json')]
+
+  assert.deepEqual(Object.values(reasons(files, { exclude: ['*-00002-*'] })), ['small-file', '-excluded'])
+})
+
 test('decideFiles does not believe in a set member it cannot prove', () => {
   const files = [lfsFile('m-00001-of-00002.gguf'), lfsFile('m-00002-of-00002.gguf', { lfsOid: undefined })]
 

@@ -5,16 +5,9 @@ import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import type { Sibling } from '../domain/listing.ts'
 import type { Attestor, Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
-import type {
-  Catalog,
-  Digests,
-  EventFilter,
-  ListingRecord,
-  Log,
-  PollRecord,
-  RepoFilter,
-  ScheduleEntry,
-} from '../ports.ts'
+import type { Catalog } from '../catalog-port.ts'
+import type { EventFilter, ListingRecord, PollRecord, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
+import type { Digests, Log } from '../ports.ts'
 import { prepareBulk, type Bulk } from './bulk.ts'
 import { completeJob } from './complete-job.ts'
 import * as events from './events.ts'

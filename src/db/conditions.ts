@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 
-// Each is the condition of a partial index, word for word: with a bound value instead of the number, SQLite cannot
-// know that the index answers the query, and reads the whole table.
+// Each is the condition of a partial index, word for word: with a bound value instead of the number, a database is not
+// sure to see that the index answers the query, and may read the whole table.
 
 /** Wanted files are missing. Index snapshots_pending. */
 export const IS_PENDING = sql<boolean>`snapshots.missing_files > 0`

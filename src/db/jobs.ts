@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Job, QueueRow } from '../ports.ts'
+import type { Job, QueueRow } from '../catalog-rows.ts'
 import { commitOf, contentKeyOfJob, pathOfKey, refOf } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
 import { isPaused } from './meta.ts'

@@ -1,6 +1,6 @@
 import type { HubId } from '../domain/digest.ts'
 import type { Gate, RepoRef } from '../domain/repo.ts'
-import type { CardFacts, KnownRepo, UnlistedHead, UpstreamState } from '../ports.ts'
+import type { CardFacts, KnownRepo, UnlistedHead, UpstreamState } from '../catalog-rows.ts'
 import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
 import { IS_HEAD_UNLISTED } from './conditions.ts'
 import type { Db, ReposTable } from './schema.ts'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { RepoName, RepoRef } from '../domain/repo.ts'
-import type { RepoFilter, RepoRow, SnapshotRow, UpstreamState } from '../ports.ts'
+import type { RepoFilter, RepoRow, SnapshotRow, UpstreamState } from '../catalog-rows.ts'
 import { commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
 import { storedRepoByName, type StoredRepo } from './known-repos.ts'
 import type { Db } from './schema.ts'

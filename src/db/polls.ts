@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LoggedEvent } from '../domain/events.ts'
 import { effectiveLicense, type RepoFacts } from '../domain/repo.ts'
-import type { PollRecord, UpstreamState } from '../ports.ts'
+import type { PollRecord, UpstreamState } from '../catalog-rows.ts'
 import { forEachYielding, type Bulk } from './bulk.ts'
 import { bytesOf, nameKeyOf, packLicense, toJson } from './codec.ts'
 import { appendEvents } from './events.ts'

@@ -1,7 +1,7 @@
 import type { Coverage } from '../domain/manifest.ts'
 import type { CommitId } from '../domain/digest.ts'
 import type { RepoName, RepoType } from '../domain/repo.ts'
-import type { PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../ports.ts'
+import type { PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../catalog-rows.ts'
 import { bytesOf, commitOf, hubIdOf, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
 import { holdOf } from './hold.ts'

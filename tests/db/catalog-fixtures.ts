@@ -4,7 +4,9 @@ import type { CommitId, GitOid, HubId, Sha256 } from '../../src/domain/digest.ts
 import type { ChangeEvent, EventType } from '../../src/domain/events.ts'
 import type { Sibling } from '../../src/domain/listing.ts'
 import type { RepoFacts, RepoName, RepoRef } from '../../src/domain/repo.ts'
-import type { Catalog, Digests, Job, ListingRecord, Log, PollRecord } from '../../src/ports.ts'
+import type { Catalog } from '../../src/catalog-port.ts'
+import type { Job, ListingRecord, PollRecord } from '../../src/catalog-rows.ts'
+import type { Digests, Log } from '../../src/ports.ts'
 
 export const AT = '2026-03-01T00:00:00.000Z'
 export const LATER = '2026-03-02T00:00:00.000Z'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import Database from 'better-sqlite3'
 import { openCatalog } from '../../src/db/open-catalog.ts'
-import type { Catalog } from '../../src/ports.ts'
+import type { Catalog } from '../../src/catalog-port.ts'
 import { ANY_JOB, commitOf, eventOf, listingRecordOf, quietLog, refOf, smallFile } from './catalog-fixtures.ts'
 
 /** Lets a process write a catalog and die in the middle of a transaction; opens what it left. */

@@ -8,7 +8,7 @@ import { sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import { MIGRATIONS } from '../../src/db/migrate.ts'
 import { openCatalog } from '../../src/db/open-catalog.ts'
-import type { Catalog } from '../../src/ports.ts'
+import type { Catalog } from '../../src/catalog-port.ts'
 import { addListed, quietLog, smallFile } from './catalog-fixtures.ts'
 
 const addNotes: Migration = {

@@ -1,0 +1,33 @@
+/** `npm run bench [NAME…] [--quick] [--rounds N]`: every benchmark, or those named, one after the other. */
+import { readOptions, type Bench } from './bench-entry.ts'
+import { catalog } from './catalog-figures.ts'
+import { cliLatency } from './cli-latency.ts'
+import { describeMachine, printResult } from './figures.ts'
+import { firstListings } from './first-listings.ts'
+import { firstSync } from './first-sync.ts'
+import { memoryManyFiles } from './memory-many-files.ts'
+import { memoryOneFile } from './memory-one-file.ts'
+import { pollUnchanged } from './poll-unchanged.ts'
+
+const BENCHES: ReadonlyMap<string, Bench> = new Map([
+  ['poll-unchanged', pollUnchanged],
+  ['first-listings', firstListings],
+  ['first-sync', firstSync],
+  ['memory-one-file', memoryOneFile],
+  ['memory-many-files', memoryManyFiles],
+  ['catalog', catalog],
+  ['cli-latency', cliLatency],
+])
+
+const { options, names } = readOptions(process.argv.slice(2))
+const unknown = names.filter((name) => !BENCHES.has(name))
+if (unknown.length > 0) {
+  console.error(`unknown benchmark ${unknown.join(', ')}; there are ${[...BENCHES.keys()].join(', ')}`)
+  process.exit(2)
+}
+for (const line of await describeMachine()) console.log(`- ${line}`)
+if (options.quick) console.log('- --quick: small sizes, to see that it works; not to be quoted')
+for (const [name, bench] of BENCHES) {
+  if (names.length > 0 && !names.includes(name)) continue
+  console.log(`\n${printResult(await bench(options))}`)
+}

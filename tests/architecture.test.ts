@@ -95,8 +95,12 @@ function forbiddenGlobals(path: string, text: string): string[] {
   return found
 }
 
+/** The ports are four files of types for one layer. */
+const PORT_FILES = ['ports.ts', 'catalog-port.ts', 'catalog-rows.ts', 'opened-archive.ts']
+
 function layerOf(path: string): string {
-  return path.split('/')[0] ?? ''
+  const layer = path.split('/')[0] ?? ''
+  return PORT_FILES.includes(layer) ? 'ports.ts' : layer
 }
 
 function packageOf(specifier: string): string {

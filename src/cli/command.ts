@@ -1,6 +1,7 @@
 import type { LoadedConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
-import type { Clock, OpenedArchive, Progress } from '../ports.ts'
+import type { OpenedArchive } from '../opened-archive.ts'
+import type { Clock, Progress } from '../ports.ts'
 import type { CommandInput } from './command-input.ts'
 import type { Palette } from './palette.ts'
 

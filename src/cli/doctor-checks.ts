@@ -5,7 +5,7 @@ import { errorCodeOf } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { formatDuration, formatSize } from '../lib/units.ts'
-import type { OpenedArchive } from '../ports.ts'
+import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import { eachFile, eachRepo } from './read-pages.ts'
 

@@ -1,6 +1,7 @@
 import { EVENT_TYPES, SEVERITIES, type LoggedEvent } from '../domain/events.ts'
 import { printRepo } from '../domain/repo.ts'
-import type { EventFilter, OpenedArchive } from '../ports.ts'
+import type { EventFilter } from '../catalog-rows.ts'
+import type { OpenedArchive } from '../opened-archive.ts'
 import { closestWord } from '../config/closest-word.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
 import {

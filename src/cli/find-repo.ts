@@ -2,7 +2,8 @@ import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, splitRepoName, type RepoArgument, type RepoRef } from '../domain/repo.ts'
 import { claimingWatch } from '../domain/watch.ts'
-import type { OpenedArchive, RepoRow, SnapshotRow } from '../ports.ts'
+import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { OpenedArchive } from '../opened-archive.ts'
 
 type Archive = Pick<OpenedArchive, 'catalog' | 'settings'>
 

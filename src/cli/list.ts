@@ -1,5 +1,5 @@
 import { effectiveLicense, parseRepoArgument, printRepo } from '../domain/repo.ts'
-import { SNAPSHOT_STATES, UPSTREAM_STATES, type RepoFilter, type RepoRow } from '../ports.ts'
+import { SNAPSHOT_STATES, UPSTREAM_STATES, type RepoFilter, type RepoRow } from '../catalog-rows.ts'
 import { formatSize } from '../lib/units.ts'
 import { ago, counted, formatCount } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'

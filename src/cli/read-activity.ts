@@ -1,5 +1,5 @@
 import type { ActivityReport } from '../pipeline/activity.ts'
-import type { OpenedArchive } from '../ports.ts'
+import type { OpenedArchive } from '../opened-archive.ts'
 
 const MAX_ACTIVE = 1000
 

@@ -1,5 +1,6 @@
 import type { RepoName } from '../domain/repo.ts'
-import type { Catalog, FileRow, PlanRow, RepoFilter, RepoRow } from '../ports.ts'
+import type { Catalog } from '../catalog-port.ts'
+import type { FileRow, PlanRow, RepoFilter, RepoRow } from '../catalog-rows.ts'
 
 const REPOS_A_PAGE = 200
 const FILES_A_PAGE = 500

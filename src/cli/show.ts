@@ -1,6 +1,7 @@
 import { printRepo } from '../domain/repo.ts'
 import { formatSize } from '../lib/units.ts'
-import type { FileRow, OpenedArchive, RepoRow, SnapshotRow } from '../ports.ts'
+import type { FileRow, RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
 import { countOption, flagOption, readRepo, type CommandInput } from './command-input.ts'

@@ -1,5 +1,5 @@
 import type { Severity } from '../domain/events.ts'
-import type { SnapshotState, UpstreamState } from '../ports.ts'
+import type { SnapshotState, UpstreamState } from '../catalog-rows.ts'
 import type { Paint, Palette } from './palette.ts'
 
 const STATE_PAINTS = {

@@ -1,6 +1,6 @@
 import { displayName } from '../domain/file-name.ts'
 import { formatSize } from '../lib/units.ts'
-import type { VerifyResult } from '../ports.ts'
+import type { VerifyResult } from '../opened-archive.ts'
 import { counted } from './ago.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import { readRepo, type CommandInput } from './command-input.ts'

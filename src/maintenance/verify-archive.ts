@@ -5,7 +5,9 @@ import { displayName } from '../domain/file-name.ts'
 import type { ManifestFile } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
-import type { OpenedArchive, Progress, SnapshotRow, VerifyResult } from '../ports.ts'
+import type { SnapshotRow } from '../catalog-rows.ts'
+import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
+import type { Progress } from '../ports.ts'
 
 /** What to verify: everything sealed, one repository, or one of its commits. */
 export interface VerifyTarget {

@@ -9,7 +9,7 @@ import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { claimingWatch } from '../domain/watch.ts'
 import { witnessContradictions } from '../domain/witness.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
-import type { RepoRow, UnlistedHead } from '../ports.ts'
+import type { RepoRow, UnlistedHead } from '../catalog-rows.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /** What is kept of a repository that was named by hand and that no watch entry covers. */

@@ -1,7 +1,9 @@
 import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { isInsideWindow, minuteOfDay } from '../domain/settings.ts'
 import { claimingWatch, watchKey, type WatchEntry } from '../domain/watch.ts'
-import type { OpenedArchive, PassResult, Progress } from '../ports.ts'
+import type { OpenedArchive, PassResult } from '../opened-archive.ts'
+import type { Progress } from '../ports.ts'
 import type { PipelineDeps } from './deps.ts'
 import {
   applyPolicyChanges,
@@ -42,7 +44,7 @@ export async function runPass(
   const planned = await planAll(deps, watches, signal)
   await deps.catalog.makeDue()
   const held = await scheduleJobs(deps, undefined)
-  const repoIds = await idsOf(deps, options.repos)
+  const repoIds = options.repos.length === 0 ? undefined : await idsOf(deps, watches)
   const run: RunResult | undefined = options.checkOnly ? undefined : await runAll(deps, repoIds, signal)
   await exportEvents(deps, signal)
   const totals = await deps.catalog.totals()
@@ -53,7 +55,7 @@ export async function runPass(
     fetchedBytes: run?.fetchedBytes ?? 0,
     sealed: run?.sealed ?? [],
     failed: [...polled.failures, ...planned.failures, ...(run?.failed ?? [])],
-    stoppedBy: stopReason(run, held, await deps.catalog.isPaused()),
+    stoppedBy: stopReason(run, held, await deps.catalog.isPaused(), leftForWindow(deps, totals.jobsReady)),
     changes: polled.changed + planned.listed,
   }
 }
@@ -119,13 +121,17 @@ async function pollAll(
       signal.throwIfAborted()
       if (!isOfTheHub(error)) throw error
       const code = errorCodeOf(error)
-      if (areNamed && code === 'REPO_UNAVAILABLE') throw unknownRepo(watch, error)
+      if (areNamed && code === 'REPO_UNAVAILABLE' && !(await isArchived(deps, watch))) throw unknownRepo(watch, error)
       const message = error instanceof Error ? error.message : String(error)
       failures.push({ repo: watch.key, path: '', code, message })
       deps.log.warn({ component: 'watch', watch: watch.key, code, err: error }, 'watch not polled')
     }
   }
   return { count, changed, failures }
+}
+
+async function isArchived(deps: PipelineDeps, { target }: WatchEntry): Promise<boolean> {
+  return target.kind === 'repo' && (await deps.catalog.repoByName(target.ref)) !== undefined
 }
 
 function unknownRepo(watch: WatchEntry, cause: unknown): ArchiveError {
@@ -168,21 +174,30 @@ async function runAll(
   return runJobs(deps, repos, signal)
 }
 
-async function idsOf(deps: PipelineDeps, repos: readonly RepoRef[]): Promise<readonly number[] | undefined> {
-  if (repos.length === 0) return undefined
+/** By watch and not by name: a repository that was named by an old name has another one now. */
+async function idsOf(deps: PipelineDeps, watches: readonly WatchEntry[]): Promise<readonly number[]> {
   const ids: number[] = []
-  for (const ref of repos) {
-    const row = await deps.catalog.repoByName(ref)
-    if (row !== undefined) ids.push(row.repoId)
+  for (const watch of watches) {
+    for (const repo of await deps.catalog.reposOfWatch(watch.key)) ids.push(repo.repoId)
   }
   return ids
 }
 
-function stopReason(run: RunResult | undefined, held: Held, isPaused: boolean): PassResult['stoppedBy'] {
+/** Whether large files wait for their hours: all else that may move has moved by the end of a pass. */
+function leftForWindow(deps: PipelineDeps, jobsReady: number): boolean {
+  return jobsReady > 0 && !isInsideWindow(deps.settings.window, minuteOfDay(deps.clock.now()))
+}
+
+function stopReason(
+  run: RunResult | undefined,
+  held: Held,
+  isPaused: boolean,
+  isWindowClosed: boolean,
+): PassResult['stoppedBy'] {
   if (isPaused) return 'paused'
   const code = run?.stoppedBy?.code
   if (run?.stoppedBy !== undefined && code !== 'BUDGET_REACHED' && code !== 'DISK_FULL') throw run.stoppedBy
   if (code === 'DISK_FULL' || held.byReserve > 0) return 'reserve'
   if (code === 'BUDGET_REACHED' || held.byBudget > 0) return 'budget'
-  return undefined
+  return isWindowClosed ? 'window' : undefined
 }

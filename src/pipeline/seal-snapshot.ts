@@ -2,7 +2,7 @@ import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
-import type { FileRow, SnapshotRow } from '../ports.ts'
+import type { FileRow, SnapshotRow } from '../catalog-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 
 const FILES_PER_PAGE = 2000

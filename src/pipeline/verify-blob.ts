@@ -4,7 +4,8 @@ import type { ContentKey } from '../domain/listing.ts'
 import type { Attestor } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
-import type { Digests, HubFile, Job } from '../ports.ts'
+import type { Job } from '../catalog-rows.ts'
+import type { Digests, HubFile } from '../ports.ts'
 import { nowIso, type PipelineDeps } from './deps.ts'
 
 /**

@@ -4,7 +4,8 @@ import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import { printRepo, type RepoFacts } from '../domain/repo.ts'
 import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
-import type { KnownRepo, PollRecord, RepoAnswer, UpstreamState, WatchState } from '../ports.ts'
+import type { KnownRepo, PollRecord, UpstreamState, WatchState } from '../catalog-rows.ts'
+import type { RepoAnswer } from '../ports.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 
 /** What one poll of a watch found. */
@@ -30,13 +31,13 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
   const at = nowIso(deps)
   const states = await deps.catalog.watchStates()
   const state = states.find((entry) => entry.watch === watch.key)
-  const known = await deps.catalog.reposOfWatch(watch.key)
+  const known = await knownOf(deps, watch, states)
   let listed: readonly RepoFacts[]
   try {
     listed = await listTarget(deps, watch, known, signal)
   } catch (error) {
     signal.throwIfAborted()
-    const events = failureEvents(states, watch, error, at)
+    const events = await failureEvents(deps, states, watch, error, at)
     const message = error instanceof Error ? error.message : String(error)
     announce(deps, await deps.catalog.recordPollFailure(watch.key, at, errorCodeOf(error), message, events))
     throw error
@@ -53,13 +54,29 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     unchanged: diff.unchanged,
     missing: losses.missing,
     states: losses.states,
-    events: [...recoveryEvents(states, watch, at), ...diff.events, ...losses.events],
+    events: [...(await recoveryEvents(deps, states, watch, at)), ...diff.events, ...losses.events],
     isFirst: context.isFirst,
   }
   const logged = await deps.catalog.recordPoll(record)
   announce(deps, logged)
   deps.progress.polled(watch.key, listed.length, diff.changed.length)
   return { repos: listed.length, changed: diff.changed.length, events: logged.length }
+}
+
+/**
+ * What this watch saw last, and what belongs to it although a watch that is not in the configuration saw it last: a pass
+ * over one named repository, or an entry that was removed since. Its loss must be noticed, too.
+ */
+async function knownOf(deps: PipelineDeps, watch: WatchEntry, states: readonly WatchState[]): Promise<KnownRepo[]> {
+  const known = await deps.catalog.reposOfWatch(watch.key)
+  const configured = new Set(deps.settings.watches.map(({ key }) => key))
+  if (!configured.has(watch.key)) return known
+  for (const other of states) {
+    if (other.repos === 0 || configured.has(other.watch)) continue
+    const seen = await deps.catalog.reposOfWatch(other.watch)
+    known.push(...seen.filter((repo) => claimingWatch(deps.settings.watches, repo.ref)?.key === watch.key))
+  }
+  return known
 }
 
 async function listTarget(
@@ -247,29 +264,46 @@ function judgeAnswer(
 const UNREACHABLE = new Set(['HUB_UNREACHABLE', 'HUB_RATE_LIMITED', 'HUB_ANSWER_INVALID', 'HUB_ANSWER_TOO_LARGE'])
 
 /** One `hub-unreachable` for an outage, however many watches meet it; one `watch-failed` for a watch's own trouble. */
-function failureEvents(states: readonly WatchState[], watch: WatchEntry, error: unknown, at: string): ChangeEvent[] {
+async function failureEvents(
+  deps: PipelineDeps,
+  states: readonly WatchState[],
+  watch: WatchEntry,
+  error: unknown,
+  at: string,
+): Promise<ChangeEvent[]> {
   const code = errorCodeOf(error)
   const state = states.find((entry) => entry.watch === watch.key)
   if (state?.lastErrorCode === code) return []
   const base = { repo: undefined, at, before: null, after: code, detail: { watch: watch.key } }
   if (!UNREACHABLE.has(code)) return [{ ...base, type: 'watch-failed', severity: 'warning' }]
-  const alreadyOut = states.some((entry) => UNREACHABLE.has(entry.lastErrorCode ?? ''))
-  return alreadyOut ? [] : [{ ...base, type: 'hub-unreachable', severity: 'warning' }]
+  return (await isOutage(deps)) ? [] : [{ ...base, type: 'hub-unreachable', severity: 'warning' }]
 }
 
-function recoveryEvents(states: readonly WatchState[], watch: WatchEntry, at: string): ChangeEvent[] {
-  const out = states.filter((entry) => UNREACHABLE.has(entry.lastErrorCode ?? ''))
-  const isLast = out.length === 1 && out[0]?.watch === watch.key
-  if (!isLast) return []
+/** The first poll that succeeds ends an outage, whichever watch it is. */
+async function recoveryEvents(
+  deps: PipelineDeps,
+  states: readonly WatchState[],
+  watch: WatchEntry,
+  at: string,
+): Promise<ChangeEvent[]> {
+  const failed = states.find((entry) => UNREACHABLE.has(entry.lastErrorCode ?? ''))
+  if (failed === undefined || !(await isOutage(deps))) return []
   return [
     {
       type: 'hub-reachable',
       severity: 'notice',
       repo: undefined,
       at,
-      before: out[0]?.lastErrorCode ?? null,
+      before: failed.lastErrorCode ?? null,
       after: 'ok',
       detail: { watch: watch.key },
     },
   ]
+}
+
+/** Whether the log says that the Hub cannot be reached. The states of watches cannot tell: some are never polled again. */
+async function isOutage(deps: PipelineDeps): Promise<boolean> {
+  const [lost] = await deps.catalog.events({ type: 'hub-unreachable', limit: 1 })
+  const [found] = await deps.catalog.events({ type: 'hub-reachable', limit: 1 })
+  return (lost?.seq ?? 0) > (found?.seq ?? 0)
 }

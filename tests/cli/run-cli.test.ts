@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { interruption, stopSignals } from '../../src/cli/stop-signals.ts'
 import { openArchive } from '../../src/compose.ts'
-import type { Catalog } from '../../src/ports.ts'
+import type { Catalog } from '../../src/catalog-port.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { CliFolder, type CallOptions } from './cli-harness.ts'
 

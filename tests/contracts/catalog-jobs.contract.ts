@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { HOLD_REASONS } from '../../src/domain/decision.ts'
-import type { Digests, Job } from '../../src/ports.ts'
+import type { Job } from '../../src/catalog-rows.ts'
+import type { Digests } from '../../src/ports.ts'
 import {
   addListed,
   addRepos,

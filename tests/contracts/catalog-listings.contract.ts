@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Sibling } from '../../src/domain/listing.ts'
-import type { Catalog, SnapshotRow } from '../../src/ports.ts'
+import type { Catalog } from '../../src/catalog-port.ts'
+import type { SnapshotRow } from '../../src/catalog-rows.ts'
 import {
   addListed,
   addRepos,

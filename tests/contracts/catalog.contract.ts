@@ -1,4 +1,4 @@
-import type { Catalog } from '../../src/ports.ts'
+import type { Catalog } from '../../src/catalog-port.ts'
 import { catalogJobsContract } from './catalog-jobs.contract.ts'
 import { catalogListingsContract } from './catalog-listings.contract.ts'
 import { catalogPollsContract } from './catalog-polls.contract.ts'

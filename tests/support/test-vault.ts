@@ -8,7 +8,8 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import { runPass } from '../../src/pipeline/run-pass.ts'
 import type { RepoRef } from '../../src/domain/repo.ts'
-import type { Clock, OpenedArchive, PassResult, Progress } from '../../src/ports.ts'
+import type { OpenedArchive, PassResult } from '../../src/opened-archive.ts'
+import type { Clock, Progress } from '../../src/ports.ts'
 import type { SimHub } from './sim-hub/types.ts'
 
 const never = new AbortController().signal

@@ -1,0 +1,158 @@
+import type {
+  CardFacts,
+  CatalogTotals,
+  EventFilter,
+  FileRow,
+  Job,
+  KnownRepo,
+  ListingRecord,
+  PendingSnapshot,
+  PlanRow,
+  PlanTotals,
+  PollRecord,
+  QueueRow,
+  RepoFilter,
+  RepoRow,
+  ScheduleEntry,
+  SnapshotRow,
+  UnlistedHead,
+  WatchState,
+} from './catalog-rows.ts'
+import type { FileDecision } from './domain/decision.ts'
+import type { CommitId, HubId, Sha256 } from './domain/digest.ts'
+import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
+import type { Sibling } from './domain/listing.ts'
+import type { Attestor, Coverage } from './domain/manifest.ts'
+import type { RepoName, RepoRef } from './domain/repo.ts'
+import type { Digests } from './ports.ts'
+
+/**
+ * The index of the archive and its event log. Every method is one transaction; nothing here touches blobs or the
+ * network. One process writes.
+ */
+export interface Catalog extends AsyncDisposable {
+  readonly archiveId: string
+
+  // watch
+  watchState(watch: string): Promise<WatchState | undefined>
+  watchStates(): Promise<WatchState[]>
+  reposOfWatch(watch: string): Promise<KnownRepo[]>
+  repoByName(ref: RepoRef): Promise<KnownRepo | undefined>
+  repoByHubId(hubId: HubId): Promise<KnownRepo | undefined>
+  /** Repos, cursor and events in one transaction. Returns the events with their numbers. */
+  recordPoll(record: PollRecord): Promise<LoggedEvent[]>
+  recordPollFailure(
+    watch: string,
+    at: string,
+    code: string,
+    message: string,
+    events: readonly ChangeEvent[],
+  ): Promise<LoggedEvent[]>
+  appendEvents(events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
+
+  // plan
+  unlistedHeads(watch: string | undefined): Promise<UnlistedHead[]>
+  /** The card facts of the last poll, for the listing of its head. */
+  cardOf(repoId: number): Promise<CardFacts>
+  /**
+   * A commit that is there already is left as it is. Small files may be leased at once; large ones wait (hold 'budget')
+   * until applySchedule admits their snapshot.
+   */
+  recordListing(record: ListingRecord): Promise<{ snapshotId: number; events: LoggedEvent[] }>
+  /** Head snapshots that another policy decided: `policyKeys` maps watch → current key. */
+  snapshotsDecidedBefore(policyKey: string, watch: string): Promise<SnapshotRow[]>
+  /**
+   * Replaces the decisions of a snapshot; files taken before stay held. Reopens a sealed snapshot that wants more; its
+   * new large files wait for applySchedule.
+   */
+  redecide(
+    snapshotId: number,
+    decisions: readonly FileDecision[],
+    policyKey: string,
+    isSmall: (file: Sibling) => boolean,
+  ): Promise<void>
+  /** Never to be sealed. What it wants is fetched all the same: each file proves itself. */
+  blockSnapshot(snapshotId: number, code: string): Promise<void>
+  pendingSnapshots(): Promise<PendingSnapshot[]>
+  applySchedule(entries: readonly ScheduleEntry[]): Promise<void>
+
+  // run jobs
+  /** Takes the next due job: small files first, then by rank. undefined when none is due. */
+  leaseJob(options: {
+    nowMs: number
+    leaseMs: number
+    smallOnly: boolean
+    repos?: readonly number[]
+  }): Promise<Job | undefined>
+  /**
+   * Makes waiting jobs due now (a human asked), except those whose bytes arrived wrong: these keep their pause.
+   * `repos` restricts it to jobs wanted by those repos.
+   */
+  makeDue(repos?: readonly number[]): Promise<void>
+  /** Earliest time a waiting job becomes due. */
+  nextDueMs(repos?: readonly number[]): Promise<number | undefined>
+  /** Bytes are published: blob row, held files, aggregates; the job goes. Returns snapshots now complete. */
+  completeJob(jobId: number, digests: Digests, attestedBy: readonly Attestor[], at: string): Promise<number[]>
+  failJob(jobId: number, code: string, nextTryMs: number, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
+  /** Gives a leased job back untouched (shutdown, disk full). */
+  releaseJob(jobId: number): Promise<void>
+  /** At start: leases of a process that is gone. */
+  releaseAllLeases(): Promise<number>
+
+  // seal
+  /** Snapshots whose wanted files are all held and that have no manifest for this selection. */
+  sealable(): Promise<SnapshotRow[]>
+  recordSealed(
+    snapshotId: number,
+    manifestRevision: number,
+    coverage: Coverage,
+    sealedAt: string,
+    events: readonly ChangeEvent[],
+  ): Promise<LoggedEvent[]>
+
+  // verify
+  recordVerified(sha256s: readonly Sha256[], at: string): Promise<void>
+
+  // queue control
+  setPaused(paused: boolean): Promise<void>
+  isPaused(): Promise<boolean>
+  /** Puts a repo's snapshots in front. Returns how many snapshots moved. */
+  bump(repoId: number): Promise<number>
+
+  // event journal
+  eventsNotExported(limit: number): Promise<LoggedEvent[]>
+  markExported(seq: number): Promise<void>
+
+  // reading
+  repoRow(ref: RepoRef): Promise<RepoRow | undefined>
+  /**
+   * A page ordered by name (without case), after `after`. It never ends between repos of one name, so it may be a little
+   * longer than `limit`. `withSnapshots` also loads every snapshot of each repo, newest first.
+   */
+  listRepos(
+    filter: RepoFilter,
+    page: { after: RepoName | undefined; limit: number; withSnapshots: boolean },
+  ): Promise<RepoRow[]>
+  snapshot(repoId: number, commit: CommitId): Promise<SnapshotRow | undefined>
+  /** Snapshots of a repo whose commit starts with the (at least 7) hex digits. */
+  snapshotsByPrefix(repoId: number, prefix: string): Promise<SnapshotRow[]>
+  /** A page of files in path order. */
+  files(snapshotId: number, page: { after: string | undefined; limit: number }): Promise<FileRow[]>
+  file(snapshotId: number, path: string): Promise<FileRow | undefined>
+  /**
+   * In schedule order: with `taken` the wanted files that pending snapshots miss, else the files that the policy leaves
+   * of every repo's newest snapshot.
+   */
+  planRows(page: {
+    after: string | undefined
+    limit: number
+    taken: boolean
+  }): Promise<{ rows: PlanRow[]; next: string | undefined }>
+  planTotals(): Promise<PlanTotals>
+  queue(page: { limit: number }): Promise<QueueRow[]>
+  /** In order of seq. With `since`: the first `limit` after it; without: the newest `limit`. */
+  events(filter: EventFilter): Promise<LoggedEvent[]>
+  totals(): Promise<CatalogTotals>
+  /** Writes the log back into the database file; called when idle and at the end. */
+  checkpoint(): Promise<void>
+}

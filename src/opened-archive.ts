@@ -1,0 +1,59 @@
+import type { Catalog } from './catalog-port.ts'
+import type { CommitId, Sha256 } from './domain/digest.ts'
+import type { Settings } from './domain/settings.ts'
+import type { WitnessBook } from './domain/witness.ts'
+import type { BlobStore, Clock, HubSource, Log, RecordStore, ServiceLink } from './ports.ts'
+
+/** Everything a command or the service works with, opened by `compose.ts` and closed in reverse. */
+export interface OpenedArchive extends AsyncDisposable {
+  /** Absolute path of the archive folder. */
+  readonly root: string
+  readonly settings: Settings
+  readonly catalog: Catalog
+  readonly blobs: BlobStore
+  readonly records: RecordStore
+  readonly hub: HubSource
+  readonly witness: WitnessBook
+  readonly clock: Clock
+  readonly log: Log
+  /** False when it was opened for reading only (another process writes). */
+  readonly writable: boolean
+  /** The running service of this archive, when there is one. */
+  readonly service: ServiceLink | undefined
+}
+
+/** Result of one pass, the shape of `sync --json`. */
+export interface PassResult {
+  readonly polled: number
+  readonly newEvents: number
+  readonly fetchedFiles: number
+  readonly fetchedBytes: number
+  readonly sealed: readonly { readonly repo: string; readonly commit: CommitId }[]
+  readonly failed: readonly {
+    readonly repo: string
+    readonly path: string
+    readonly code: string
+    readonly message: string
+  }[]
+  /** What kept wanted files from being fetched. */
+  readonly stoppedBy: 'budget' | 'reserve' | 'window' | 'paused' | undefined
+  /** Heads that were new or moved. */
+  readonly changes: number
+}
+
+/** Result of `verify`. */
+export interface VerifyResult {
+  readonly checkedFiles: number
+  readonly checkedBytes: number
+  readonly ok: boolean
+  readonly corrupt: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
+  readonly missing: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
+  /** Held files whose SHA-256 a witness contradicts. */
+  readonly contradicted: readonly {
+    readonly repo: string
+    readonly path: string
+    readonly sha256: Sha256
+    readonly witness: Sha256
+    readonly source: string
+  }[]
+}

@@ -5,7 +5,7 @@ import { byText, type Commit, type RepoState } from './repo-state.ts'
 import { fileIds } from './stored-file.ts'
 import type { RepoType } from './types.ts'
 
-export type FieldMap = Map<string, unknown>
+type FieldMap = Map<string, unknown>
 
 const words = (text: string) => text.split(' ')
 

@@ -4,28 +4,28 @@ import { posix } from 'node:path'
 import { test } from 'node:test'
 
 /**
- * Who may import whom, as docs/ARCHITECTURE.md says it: layer → the layers it may import. A layer is a folder of src or
- * one of the files beside them.
+ * Who may import whom, as docs/ARCHITECTURE.md says it: layer → the layers it may import. A layer is a folder of src. Of
+ * the files beside them three wire everything; the others are the ports.
  */
 const LAYERS = new Map<string, readonly string[]>([
   ['domain', []],
-  ['ports.ts', ['domain']],
-  ['lib', ['domain', 'ports.ts']],
-  ['hub', ['domain', 'ports.ts', 'lib']],
-  ['store', ['domain', 'ports.ts', 'lib']],
-  ['db', ['domain', 'ports.ts', 'lib']],
-  ['notify', ['domain', 'ports.ts', 'lib']],
+  ['ports', ['domain']],
+  ['lib', ['domain', 'ports']],
+  ['hub', ['domain', 'ports', 'lib']],
+  ['store', ['domain', 'ports', 'lib']],
+  ['db', ['domain', 'ports', 'lib']],
+  ['notify', ['domain', 'ports', 'lib']],
   ['config', ['domain', 'lib']],
-  ['pipeline', ['domain', 'ports.ts', 'lib', 'maintenance']],
-  ['maintenance', ['domain', 'ports.ts', 'lib', 'pipeline']],
-  ['cli', ['domain', 'ports.ts', 'lib', 'config', 'pipeline', 'maintenance']],
-  ['mirror', ['domain', 'ports.ts', 'lib', 'config', 'pipeline', 'maintenance']],
-  ['dashboard', ['domain', 'ports.ts', 'lib', 'config', 'pipeline', 'maintenance']],
+  ['pipeline', ['domain', 'ports', 'lib', 'maintenance']],
+  ['maintenance', ['domain', 'ports', 'lib', 'pipeline']],
+  ['cli', ['domain', 'ports', 'lib', 'config', 'pipeline', 'maintenance']],
+  ['mirror', ['domain', 'ports', 'lib', 'config', 'pipeline', 'maintenance']],
+  ['dashboard', ['domain', 'ports', 'lib', 'config', 'pipeline', 'maintenance']],
 ])
 const WIRING = ['compose.ts', 'daemon.ts', 'main.ts']
 
 /** Layers whose effects go through ports: they import nothing of Node. */
-const WITHOUT_NODE = ['domain', 'ports.ts', 'pipeline', 'maintenance']
+const WITHOUT_NODE = ['domain', 'ports', 'pipeline', 'maintenance']
 
 /** The only layers that may import a package. A package that is not here may be imported by none. */
 const OWNERS_OF_PACKAGES = new Map<string, readonly string[]>([
@@ -95,12 +95,9 @@ function forbiddenGlobals(path: string, text: string): string[] {
   return found
 }
 
-/** The ports are four files of types for one layer. */
-const PORT_FILES = ['ports.ts', 'catalog-port.ts', 'catalog-rows.ts', 'opened-archive.ts']
-
 function layerOf(path: string): string {
-  const layer = path.split('/')[0] ?? ''
-  return PORT_FILES.includes(layer) ? 'ports.ts' : layer
+  const [first = '', ...rest] = path.split('/')
+  return rest.length > 0 || WIRING.includes(first) ? first : 'ports'
 }
 
 function packageOf(specifier: string): string {
@@ -171,11 +168,14 @@ test('architecture: the domain has no effects, and only the configuration reads 
   )
 })
 
-test('architecture: ports.ts holds types and constants, lib knows errors and nothing else of the domain', () => {
-  const ports = sources.find(({ path }) => path === 'ports.ts')?.text ?? ''
-  const imports = ports.split('\n').filter((line) => line.startsWith('import'))
-  assert.ok(imports.length > 0 && imports.every((line) => line.startsWith('import type')))
-  assert.ok(!/^(export )?(async )?(function|class)\b/m.test(ports))
+test('architecture: the ports hold types and constants, lib knows errors and nothing else of the domain', () => {
+  const ports = sources.filter(({ path }) => layerOf(path) === 'ports')
+  assert.ok(ports.length > 0)
+  for (const { path, text } of ports) {
+    const imports = text.split('\n').filter((line) => line.startsWith('import'))
+    assert.ok(imports.length > 0 && imports.every((line) => line.startsWith('import type')), path)
+    assert.doesNotMatch(text, /^(export )?(async )?(function|class)\b/m, path)
+  }
   const ofDomain = sources
     .filter(({ path }) => path.startsWith('lib/'))
     .flatMap(({ text }) => [...text.matchAll(/from '\.\.\/domain\/([^']+)'/g)].map((match) => match[1]))
@@ -184,7 +184,7 @@ test('architecture: ports.ts holds types and constants, lib knows errors and not
 
 test('architecture: the sources were seen', () => {
   const layers = new Set(sources.map(({ path }) => layerOf(path)))
-  for (const layer of ['domain', 'ports.ts', 'lib', 'hub', 'store', 'db', 'config', 'pipeline', 'maintenance', 'cli']) {
+  for (const layer of ['domain', 'ports', 'lib', 'hub', 'store', 'db', 'config', 'pipeline', 'maintenance', 'cli']) {
     assert.ok(layers.has(layer), layer)
   }
   const imports = sources.reduce((sum, { text }) => sum + [...text.matchAll(IMPORT)].length, 0)

@@ -5,7 +5,6 @@ import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domai
 import type { ChangeEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
-import { isInsideWindow } from '../domain/settings.ts'
 import { contradictionEvent } from '../domain/witness.ts'
 import { TokenBucket } from '../lib/token-bucket.ts'
 import type { Job } from '../catalog-rows.ts'
@@ -13,6 +12,7 @@ import type { Digests } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 import { asArchiveError, takeRoom, unmeasuredRoom, type DiskRoom } from './disk-room.ts'
 import { downloadBlob } from './download-blob.ts'
+import { mayLargeFilesMove } from './schedule-jobs.ts'
 import { sealSnapshots } from './seal-snapshot.ts'
 import { verifyBlob } from './verify-blob.ts'
 
@@ -116,11 +116,10 @@ async function step(
 async function leaseFitting(run: Run, repos: readonly number[] | undefined): Promise<Job | undefined> {
   const { deps } = run
   const nowMs = deps.clock.now()
-  const minuteOfDay = new Date(nowMs).getHours() * 60 + new Date(nowMs).getMinutes()
   const job = await deps.catalog.leaseJob({
     nowMs,
     leaseMs: LEASE_MS,
-    smallOnly: !isInsideWindow(deps.settings.window, minuteOfDay),
+    smallOnly: !mayLargeFilesMove(deps),
     ...(repos === undefined ? {} : { repos }),
   })
   if (job === undefined) return undefined

@@ -1,6 +1,5 @@
 import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
-import { isInsideWindow, minuteOfDay } from '../domain/settings.ts'
 import { claimingWatch, watchKey, type WatchEntry } from '../domain/watch.ts'
 import type { OpenedArchive, PassResult } from '../opened-archive.ts'
 import type { Progress } from '../ports.ts'
@@ -14,7 +13,7 @@ import {
   type PlanFailure,
 } from './plan-snapshots.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
-import { scheduleJobs, type Held } from './schedule-jobs.ts'
+import { mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
 import { pollWatch } from './watch-hub.ts'
 
 /** What a pass is asked to do. */
@@ -185,7 +184,7 @@ async function idsOf(deps: PipelineDeps, watches: readonly WatchEntry[]): Promis
 
 /** Whether large files wait for their hours: all else that may move has moved by the end of a pass. */
 function leftForWindow(deps: PipelineDeps, jobsReady: number): boolean {
-  return jobsReady > 0 && !isInsideWindow(deps.settings.window, minuteOfDay(deps.clock.now()))
+  return jobsReady > 0 && !mayLargeFilesMove(deps)
 }
 
 function stopReason(

@@ -1,4 +1,5 @@
 import { scheduleSnapshots } from '../domain/schedule.ts'
+import { isInsideWindow } from '../domain/settings.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /** What the budget and the disk hold back after scheduling. */
@@ -53,4 +54,10 @@ async function raiseOnce(
   await raise(deps, [
     { type, severity: 'warning', repo: undefined, at: nowIso(deps), before: null, after: type, detail },
   ])
+}
+
+/** Whether the configured hours let large files move at this moment of the local day. */
+export function mayLargeFilesMove(deps: Pick<PipelineDeps, 'clock' | 'settings'>): boolean {
+  const now = new Date(deps.clock.now())
+  return isInsideWindow(deps.settings.window, now.getHours() * 60 + now.getMinutes())
 }

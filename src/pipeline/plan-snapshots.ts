@@ -1,7 +1,7 @@
 import PQueue from 'p-queue'
 import { nameEvents, updateEvents } from '../domain/diff-listings.ts'
 import type { KeepPolicy } from '../domain/decision.ts'
-import { errorCodeOf, type ErrorCode } from '../domain/errors.ts'
+import { ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import type { Listing } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
@@ -10,6 +10,7 @@ import { claimingWatch } from '../domain/watch.ts'
 import { witnessContradictions } from '../domain/witness.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
 import type { RepoRow, UnlistedHead } from '../catalog-rows.ts'
+import type { Tree } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /** What is kept of a repository that was named by hand and that no watch entry covers. */
@@ -72,9 +73,12 @@ export async function planHeads(
 async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSignal): Promise<void> {
   const row = await deps.catalog.repoRow(head.ref)
   if (row === undefined || row.repoId !== head.repoId) return
-  const stored = await deps.records.readListing(head.ref.name, head.commit)
-  const listing = stored?.listing.repo.hubId === row.hubId ? stored.listing : await readListing(deps, row, head, signal)
-  const outcome = await deps.records.writeListing(listing, signal)
+  const first = (await deps.records.readListing(head.ref.name, head.commit))?.listing
+  const read = await readListing(deps, row, head, first, signal)
+  await deps.blobs.assertMounted()
+  const outcome = await deps.records.writeListing(read, signal)
+  // What was promised first stands, and the manifest is made from it.
+  const listing = first ?? read
   const previous = await previousListing(deps, row, head)
   const keep = keepOf(deps, head.ref)
   const recorded = await deps.catalog.recordListing({
@@ -95,13 +99,25 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
   deps.progress.listed(head.ref, head.commit, listing.files.length, bytes)
 }
 
+/**
+ * What the Hub promises for a commit now. Where it was listed before (the process was killed before the catalog had it,
+ * or the catalog was lost) that listing does when the Hub gives none.
+ */
 async function readListing(
   deps: PipelineDeps,
   row: RepoRow,
   head: UnlistedHead,
+  first: Listing | undefined,
   signal: AbortSignal,
 ): Promise<Listing> {
-  const tree = await deps.hub.readTree(head.ref, head.commit, signal)
+  let tree: Tree
+  try {
+    tree = await deps.hub.readTree(head.ref, head.commit, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (first?.repo.hubId !== row.hubId || ERROR_CODES[errorCodeOf(error)].exitCode !== 8) throw error
+    return first
+  }
   const card = await deps.catalog.cardOf(head.repoId)
   return {
     format: 'weightvault-listing/1',
@@ -165,6 +181,7 @@ export async function exportEvents(deps: PipelineDeps, signal: AbortSignal): Pro
     const events = await deps.catalog.eventsNotExported(1000)
     const last = events.at(-1)
     if (last === undefined) return
+    await deps.blobs.assertMounted()
     await deps.records.appendEvents(events, signal)
     await deps.catalog.markExported(last.seq)
   }

@@ -50,6 +50,7 @@ async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: A
           listingSha256: stored.sha256,
           files,
         }
+  await deps.blobs.assertMounted()
   await deps.records.writeManifest(manifest, signal)
   const held = manifest.files.filter((file) => file.held)
   const bytes = held.reduce((sum, file) => sum + file.size, 0)

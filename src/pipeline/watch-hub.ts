@@ -28,6 +28,8 @@ const MAX_LOSS_QUESTIONS = 20
  * @throws ArchiveError what the Hub's failure was, after it is recorded
  */
 export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: AbortSignal): Promise<PollResult> {
+  // Open files of a disk that is gone still take writes, and lose them.
+  await deps.blobs.assertMounted()
   const at = nowIso(deps)
   const states = await deps.catalog.watchStates()
   const state = states.find((entry) => entry.watch === watch.key)
@@ -51,7 +53,7 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     watch: watch.key,
     at,
     changed: diff.changed,
-    unchanged: diff.unchanged,
+    unchanged: [...diff.unchanged, ...losses.answered],
     missing: losses.missing,
     states: losses.states,
     events: [...(await recoveryEvents(deps, states, watch, at)), ...diff.events, ...losses.events],
@@ -146,6 +148,8 @@ async function withAdopted(
 
 interface Losses {
   readonly missing: PollRecord['missing']
+  /** Not listed, but there when asked directly: their misses start anew. */
+  readonly answered: readonly number[]
   readonly states: PollRecord['states']
   readonly events: readonly ChangeEvent[]
 }
@@ -182,6 +186,7 @@ async function confirmLosses(
   signal: AbortSignal,
 ): Promise<Losses> {
   const missing: PollRecord['missing'][number][] = []
+  const answered: number[] = []
   const states: PollRecord['states'][number][] = []
   const events: ChangeEvent[] = []
   let questions = 0
@@ -193,11 +198,12 @@ async function confirmLosses(
       missing.push(suspect.miss)
       continue
     }
+    if (answer.kind === 'found') answered.push(suspect.repoId)
     const found = judgeAnswer(suspect, answer, suspect.miss.misses, at)
     states.push({ repoId: suspect.repoId, upstream: found.upstream, evidence: found.evidence })
     if (found.event !== undefined) events.push(found.event)
   }
-  return { missing, states, events }
+  return { missing, answered, states, events }
 }
 
 /** An answer that could not be had concludes nothing: the miss stays, and the next poll asks again. */

@@ -120,6 +120,8 @@ export interface Catalog extends AsyncDisposable {
   bump(repoId: number): Promise<number>
 
   // event journal
+  /** A log without events (a new catalog of an old archive) goes on after this number; else nothing happens. */
+  continueEventsAfter(seq: number): Promise<void>
   eventsNotExported(limit: number): Promise<LoggedEvent[]>
   markExported(seq: number): Promise<void>
 

@@ -47,7 +47,11 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
       log,
     }),
   )
-  if (writable) await catalog.releaseAllLeases()
+  const records = createRecordStore({ root })
+  if (writable) {
+    await catalog.releaseAllLeases()
+    await catalog.continueEventsAfter(await records.lastEventSeq())
+  }
   const hashPool = stack.use(new HashPool())
   const hub = createHubSource({
     endpoint: config.hub.endpoint,
@@ -68,7 +72,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     settings: settingsOf(config),
     catalog,
     blobs: createBlobStore({ root, archiveId: marker.archiveId, hashPool, log }),
-    records: createRecordStore({ root }),
+    records,
     hub,
     witness,
     clock,

@@ -177,6 +177,8 @@ export interface RecordStore {
   readManifest(name: RepoName, commit: CommitId): Promise<Manifest | undefined>
   /** Appends events to `events/<yyyy-mm>.jsonl`; events already there (by seq) are skipped. */
   appendEvents(events: readonly LoggedEvent[], signal: AbortSignal): Promise<void>
+  /** Number of the newest event in the journal files; 0 when there is none. */
+  lastEventSeq(): Promise<number>
 }
 
 // ---------------------------------------------------------------- an opened archive

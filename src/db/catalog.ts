@@ -74,6 +74,9 @@ export class SqliteCatalog implements Catalog {
       return this.#append(db, changes)
     })
   }
+  continueEventsAfter(seq: number) {
+    return this.#write((db) => events.continueEventsAfter(db, seq))
+  }
   appendEvents(changes: readonly ChangeEvent[]) {
     return this.#write((db) => this.#append(db, changes))
   }

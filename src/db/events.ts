@@ -27,10 +27,17 @@ function eventId(archiveId: string, seq: number): string {
   return `${archiveId.slice(0, 8)}-${seq}`
 }
 
-/** Number of the newest event, 0 for an empty log. */
+const FOLLOWS = 'events_follow'
+
+/** Number of the newest event; for an empty log the number it goes on after, 0 for a new archive. */
 export async function lastSeq(db: Db): Promise<number> {
   const row = await db.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst()
-  return row?.seq ?? 0
+  return row?.seq ?? Number((await readMeta(db, FOLLOWS)) ?? 0)
+}
+
+/** Numbers and ids of events are never given twice, also when the catalog was lost: the journal files have the last. */
+export async function continueEventsAfter(db: Db, seq: number): Promise<void> {
+  if ((await lastSeq(db)) < seq) await writeMeta(db, FOLLOWS, String(seq))
 }
 
 /** With `since` the first events after it, else the newest ones; oldest first in both cases. */

@@ -1,13 +1,13 @@
 import { constants } from 'node:fs'
-import { open, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { open, readdir, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { syncDirectory, writeAll } from '../lib/fs-durable.ts'
 import type { Layout } from './layout.ts'
 import { onDisk } from './store-error.ts'
 
-const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 const BLOCK_BYTES = 64 * 1024
 /** No event is so long; what is, is not read further. */
 const MAX_TAIL_BYTES = 16 * 1024 * 1024
@@ -32,6 +32,20 @@ export async function appendToJournal(
     const path = layout.eventFile(month)
     await onDisk(layout, path, () => appendToMonth(path, ofMonth))
   }
+}
+
+/** The highest number in the journal files; 0 when there are none. */
+export async function lastJournalSeq(layout: Layout): Promise<number> {
+  return onDisk(layout, layout.events, async () => {
+    let last = 0
+    for (const name of await readdir(layout.events)) {
+      if (!/^\d{4,6}-\d{2}\.jsonl$/.test(name)) continue
+      await using file = await open(join(layout.events, name), O_NOFOLLOW | O_NONBLOCK | O_RDONLY)
+      const facts = await file.stat()
+      if (facts.isFile()) last = Math.max(last, (await readTail(file, facts.size)).lastSeq)
+    }
+    return last
+  })
 }
 
 function monthOf(event: LoggedEvent): string {

@@ -10,7 +10,7 @@ import type { RepoName } from '../domain/repo.ts'
 import { isErrno, makeDirectories, readRegularFile, replaceFileDurably, writeFileOnce } from '../lib/fs-durable.ts'
 import type { RecordStore } from '../ports.ts'
 import { decodeListing, decodeManifest, recordInvalid } from './decode-record.ts'
-import { appendToJournal } from './event-journal.ts'
+import { appendToJournal, lastJournalSeq } from './event-journal.ts'
 import { Layout } from './layout.ts'
 import { missingMarker, onDisk } from './store-error.ts'
 
@@ -83,6 +83,10 @@ class FolderRecordStore implements RecordStore {
     this.#assertAbout(manifest, name, commit, path)
     if (manifest.revision === revision) return manifest
     throw recordInvalid(this.#layout.shown(path), `has revision ${manifest.revision}, its name says ${revision}`)
+  }
+
+  lastEventSeq(): Promise<number> {
+    return lastJournalSeq(this.#layout)
   }
 
   async appendEvents(events: readonly LoggedEvent[], signal: AbortSignal): Promise<void> {

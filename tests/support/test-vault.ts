@@ -69,6 +69,11 @@ export class TestVault implements AsyncDisposable {
   /** Closes and opens again, as a new process would; `yaml` changes the configuration. */
   async reopen(hub?: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML): Promise<void> {
     await this.archive[Symbol.asyncDispose]()
+    await this.openAgain(hub, yaml)
+  }
+
+  /** Opens after `archive` was closed by hand. */
+  async openAgain(hub?: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML): Promise<void> {
     if (hub !== undefined) await writeConfig(this.folder, hub, yaml)
     this.archive = await openAt(this.folder, this.#clock)
   }

@@ -5,8 +5,6 @@ import { byText, type Commit, type RepoState } from './repo-state.ts'
 import { fileIds } from './stored-file.ts'
 import type { RepoType } from './types.ts'
 
-type FieldMap = Map<string, unknown>
-
 const words = (text: string) => text.split(' ')
 
 const COMMON = [

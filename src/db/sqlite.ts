@@ -98,8 +98,6 @@ function setPragmas(raw: Database.Database, mode: 'write' | 'read'): void {
   raw.pragma('synchronous = FULL')
   raw.pragma('foreign_keys = ON')
   raw.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
-  // The path keys of a whole page tree: 32 MiB instead of 16.
-  raw.pragma('cache_size = -32000')
   const wanted = { journal_mode: 'wal', synchronous: 2, foreign_keys: 1, busy_timeout: BUSY_TIMEOUT_MS }
   for (const [name, value] of Object.entries(wanted)) {
     const actual = raw.pragma(name, { simple: true })

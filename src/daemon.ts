@@ -18,8 +18,9 @@ import type { Clock, Log, Progress } from './ports.ts'
 const TICK_MS = 5000
 /** How soon a watch that failed is polled again; doubles up to its own `every`. */
 const FIRST_RETRY_MS = 15_000
-/** How soon work goes on after the disk refused it. */
-const DISK_RETRY_MS = 30_000
+/** How soon work goes on after the disk refused it; doubles up to the longest pause. */
+const FIRST_DISK_PAUSE_MS = 5000
+const LONGEST_DISK_PAUSE_MS = 60_000
 const CHECKPOINT_EVERY_MS = 5 * 60_000
 
 /** What the service runs with. */
@@ -77,7 +78,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   } finally {
     stop.abort()
     await Promise.allSettled(loops)
-    await opened.catalog.checkpoint()
+    await checkpoint(service)
     input.log.info({ component: 'service' }, 'service stopped')
   }
 }
@@ -150,35 +151,49 @@ async function pollAndPlan(service: Service, watch: WatchEntry, signal: AbortSig
         deps.clock.now() + pauseMs,
       )
     }
+    if (ERROR_CODES[code].exitCode === 9) deps.progress.waiting(messageOf(error), deps.clock.now() + pauseMs)
     if (code === 'CREDENTIALS_INVALID') throw error
   }
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** Downloads whatever may move; pauses by itself when the disk refuses, and goes on by itself. */
 async function jobLoop(service: Service, signal: AbortSignal): Promise<void> {
-  for (;;) {
+  for (let refusals = 0; ;) {
     signal.throwIfAborted()
     const { deps } = service
-    const stopped = await runUntilRefused(deps, signal)
+    const stopped = await runUntilRefused(deps, refusals > 0, signal)
     if (stopped === undefined) {
+      refusals = 0
       await deps.clock.sleep(TICK_MS / 5, signal)
       continue
     }
-    const untilMs = deps.clock.now() + DISK_RETRY_MS
+    const pauseMs = Math.min(FIRST_DISK_PAUSE_MS * 2 ** Math.min(refusals, 10), LONGEST_DISK_PAUSE_MS)
+    refusals += 1
     service.log.warn({ component: 'jobs', code: stopped.code, err: stopped }, 'downloads paused')
-    deps.progress.waiting(stopped.message, untilMs)
-    await deps.clock.sleep(DISK_RETRY_MS, signal)
+    deps.progress.waiting(stopped.message, deps.clock.now() + pauseMs)
+    await deps.clock.sleep(pauseMs, signal)
   }
 }
 
-/** What the disk refuses is a pause, wherever it was met; leases that could not be given back then are given back now. */
-async function runUntilRefused(deps: PipelineDeps, signal: AbortSignal): Promise<ArchiveError | undefined> {
+/**
+ * What the disk refuses is a pause, wherever it was met.
+ * @param wasRefused before: leases that could not be given back then (that, too, is a write) are given back now
+ */
+async function runUntilRefused(
+  deps: PipelineDeps,
+  wasRefused: boolean,
+  signal: AbortSignal,
+): Promise<ArchiveError | undefined> {
   try {
+    if (wasRefused) await deps.catalog.releaseAllLeases()
     return (await runJobs(deps, undefined, signal)).stoppedBy
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof ArchiveError) || ERROR_CODES[error.code].exitCode !== 9) throw error
-    await deps.catalog.releaseAllLeases().catch(() => undefined)
     return error
   }
 }
@@ -187,14 +202,19 @@ async function runUntilRefused(deps: PipelineDeps, signal: AbortSignal): Promise
 async function keepingLoop(service: Service, input: ServiceInput, signal: AbortSignal): Promise<void> {
   let configAt = await modifiedAt(input.loaded.file)
   let checkpointAt = service.deps.clock.now() + CHECKPOINT_EVERY_MS
+  let lastCode: string | undefined
   for (;;) {
     try {
       await exportEvents(service.deps, signal)
       service.held = await scheduleJobs(service.deps, service.held)
+      lastCode = undefined
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof ArchiveError)) throw error
-      service.log.warn({ component: 'service', code: error.code, err: error }, 'housekeeping failed')
+      // Once for each trouble: this comes round every few seconds.
+      if (error.code !== lastCode)
+        service.log.warn({ component: 'service', code: error.code, err: error }, 'housekeeping failed')
+      lastCode = error.code
     }
     const changedAt = await modifiedAt(input.loaded.file)
     if (changedAt !== configAt) {
@@ -202,10 +222,20 @@ async function keepingLoop(service: Service, input: ServiceInput, signal: AbortS
       await reload(service, input, signal)
     }
     if (service.deps.clock.now() >= checkpointAt) {
-      await service.deps.catalog.checkpoint()
+      await checkpoint(service)
       checkpointAt = service.deps.clock.now() + CHECKPOINT_EVERY_MS
     }
     await service.deps.clock.sleep(TICK_MS, signal)
+  }
+}
+
+/** Saves time at the next start and nothing else: a disk that takes no writes is no reason to end. */
+async function checkpoint({ deps, log }: Service): Promise<void> {
+  try {
+    await deps.catalog.checkpoint()
+  } catch (error) {
+    if (!(error instanceof ArchiveError)) throw error
+    log.warn({ component: 'service', code: error.code, err: error }, 'catalog not checkpointed')
   }
 }
 

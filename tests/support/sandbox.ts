@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -149,6 +149,18 @@ export class Sandbox implements AsyncDisposable {
   /** Text of a file of the archive. */
   read(...path: string[]): Promise<string> {
     return readFile(join(this.root, ...path), 'utf8')
+  }
+
+  /** Waits until an unfinished download has so many bytes on disk. */
+  async whenPartialHas(bytes: number): Promise<void> {
+    const folder = join(this.root, 'partial')
+    await until(`${bytes} bytes in a partial file`, async () => {
+      const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.part'))
+      const sizes = await Promise.all(
+        names.map(async (name) => (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0),
+      )
+      return sizes.some((size) => size >= bytes)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

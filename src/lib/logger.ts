@@ -1,5 +1,6 @@
-import { destination, pino, stdTimeFunctions } from 'pino'
+import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino'
 import { build } from 'pino-pretty'
+import { ArchiveError } from '../domain/errors.ts'
 import type { Log } from '../ports.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -18,8 +19,16 @@ export function createLogger(options: { level: LogLevel; pretty: boolean }): Log
       level: options.level,
       base: null,
       timestamp: stdTimeFunctions.isoTime,
+      serializers: { err: (error: unknown) => describeError(error, options.level === 'debug') },
       redact: { paths: ['token', 'authorization', '*.token', '*.authorization', 'url', '*.url'], censor: '[secret]' },
     },
     stream,
   )
+}
+
+/** What is thrown on purpose needs no stack to be understood; a bug does. */
+function describeError(error: unknown, isDebug: boolean): unknown {
+  if (!(error instanceof ArchiveError) || isDebug) return error instanceof Error ? stdSerializers.err(error) : error
+  const { code, message, hint, details, cause } = error
+  return { code, message, hint, details, cause: cause instanceof Error ? cause.message : undefined }
 }

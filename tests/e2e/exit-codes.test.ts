@@ -50,7 +50,7 @@ suite('exit codes of sync', { concurrency: 3 }, () => {
     await using hub = await startSimHub()
     hub.world.addRepo('Qwen/A-1B', smallModel('a'))
     await using sandbox = await Sandbox.make(hub)
-    const refused = await sandbox.json(['sync'], { env: { HF_TOKEN: 'hf_' + 'notvalid' } })
+    const refused = await sandbox.json(['sync'], { env: { HF_TOKEN: 'hf_notvalid' } })
     assert.deepEqual([refused.code, refused.data.error.code], [3, 'CREDENTIALS_INVALID'])
     assert.ok(!JSON.stringify(refused.data).includes('notvalid'))
     await sandbox.configure(configText(hub, 'budget: { total: 5 bananas }\n'))

@@ -125,7 +125,7 @@ suite('sync against the simulated Hub', { concurrency: 3 }, () => {
   })
 
   test('sends the token to the Hub alone: not to the CDN, not to where a redirect leads', async () => {
-    const token = 'hf_' + 'secretsecret'
+    const token = 'hf_secretsecret'
     await using other = await startSimHub()
     await using hub = await startSimHub({ tokens: { [token]: { user: 'me', grants: ['Qwen/Secret-1B'] } } })
     hub.world.addRepo('Qwen/Secret-1B', { ...smallModel('s'), private: true })

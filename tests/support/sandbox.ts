@@ -110,9 +110,12 @@ export class Sandbox implements AsyncDisposable {
     this.configFile = join(folder, 'weightvault.yaml')
   }
 
-  /** @param yaml as in `configText` */
-  static async make(hub: Pick<SimHub, 'url'>, yaml = WATCH_QWEN): Promise<Sandbox> {
-    const sandbox = new Sandbox(await mkdtemp(join(tmpdir(), 'weightvault-e2e-')))
+  /**
+   * @param yaml as in `configText`
+   * @param parent folder in which it is made
+   */
+  static async make(hub: Pick<SimHub, 'url'>, yaml = WATCH_QWEN, parent = tmpdir()): Promise<Sandbox> {
+    const sandbox = new Sandbox(await mkdtemp(join(parent, 'weightvault-e2e-')))
     await sandbox.configure(configText(hub, yaml))
     return sandbox
   }

@@ -2,13 +2,13 @@ import { settingsOf, type Config } from './config/config.ts'
 import { acquireArchiveLock } from './db/archive-lock.ts'
 import { openCatalog } from './db/open-catalog.ts'
 import { ArchiveError } from './domain/errors.ts'
-import { createHubSource } from './hub/hub-source.ts'
+import type { HubSourceOptions } from './hub/hub-source.ts'
 import { systemClock } from './lib/clock.ts'
 import { HashPool } from './lib/hash-files.ts'
 import { localSocketPath, requestLocally } from './lib/local-socket.ts'
 import { programVersion } from './lib/program-version.ts'
 import type { OpenedArchive } from './opened-archive.ts'
-import type { Clock, Log, ServiceLink } from './ports.ts'
+import type { Clock, HubSource, Log, ServiceLink } from './ports.ts'
 import { createBlobStore } from './store/blob-store.ts'
 import { Layout } from './store/layout.ts'
 import { initArchive as initArchiveFolder, openArchiveFolder } from './store/marker.ts'
@@ -53,7 +53,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     await catalog.continueEventsAfter(await records.lastEventSeq())
   }
   const hashPool = stack.use(new HashPool())
-  const hub = createHubSource({
+  const hubOptions: HubSourceOptions = {
     endpoint: config.hub.endpoint,
     token: config.hub.token?.reveal(),
     proxy: proxyOf(config),
@@ -61,7 +61,8 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     clock,
     log,
     ...(options.onWaiting === undefined ? {} : { onWaiting: options.onWaiting }),
-  })
+  }
+  const hub = mayWrite ? await createHub(hubOptions) : hubWhenAsked(hubOptions)
   stack.defer(() => hub.close())
   const socketPath = localSocketPath(root, marker.archiveId)
   const service = writable ? undefined : await findService(socketPath, signal)
@@ -86,6 +87,26 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
 /** Makes and marks the archive folder, which may exist already if it is empty. */
 export async function initArchive(config: Config, log: Log): Promise<void> {
   await initArchiveFolder(config.archive, log)
+}
+
+async function createHub(options: HubSourceOptions): Promise<HubSource> {
+  const { createHubSource } = await import('./hub/hub-source.ts')
+  return createHubSource(options)
+}
+
+/** Most commands that only read never ask the Hub, and loading its HTTP client is half of their start. */
+function hubWhenAsked(options: HubSourceOptions): HubSource {
+  let created: Promise<HubSource> | undefined
+  const hub = (): Promise<HubSource> => (created ??= createHub(options))
+  return {
+    endpoint: options.endpoint,
+    listOwner: async (...question) => (await hub()).listOwner(...question),
+    askRepo: async (...question) => (await hub()).askRepo(...question),
+    readTree: async (...question) => (await hub()).readTree(...question),
+    resolveFile: async (...question) => (await hub()).resolveFile(...question),
+    openRange: async (...question) => (await hub()).openRange(...question),
+    close: async () => (await created?.catch(() => undefined))?.close(),
+  }
 }
 
 async function takeLock(stack: AsyncDisposableStack, root: string, mode: OpenOptions['mode']): Promise<boolean> {

@@ -22,32 +22,23 @@ export async function sealSnapshots(deps: PipelineDeps, signal: AbortSignal): Pr
 }
 
 async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: AbortSignal): Promise<void> {
-  const stored = await deps.records.readListing(snapshot.ref.name, snapshot.commit)
-  if (stored === undefined) {
-    throw new ArchiveError(
-      'RECORD_INVALID',
-      `the listing of ${printRepo(snapshot.ref)}@${snapshot.commit} is not on disk`,
-      {
-        hint: 'nothing was sealed; restore the file under listings/ from a backup, or let the next sync read it again',
-      },
-    )
-  }
+  const promise = await readPromise(deps, snapshot)
   const files = await readFiles(deps, snapshot)
   const existing = await deps.records.readManifest(snapshot.ref.name, snapshot.commit)
-  const isAll = stored.listing.refused.length === 0 && files.every((file) => file.held)
+  const isAll = !promise.isRefusing && files.every((file) => file.held)
   const manifest: Manifest =
     existing !== undefined && sameFiles(existing.files, files)
       ? existing
       : {
           format: 'weightvault-manifest/1',
-          repo: stored.listing.repo,
+          repo: promise.repo,
           commit: snapshot.commit,
           revision: (existing?.revision ?? 0) + 1,
-          endpoint: stored.listing.endpoint,
+          endpoint: promise.endpoint,
           sealedAt: nowIso(deps),
           coverage: isAll ? 'all' : 'selection',
-          license: stored.listing.license,
-          listingSha256: stored.sha256,
+          license: promise.license,
+          listingSha256: promise.listingSha256,
           files,
         }
   await deps.blobs.assertMounted()
@@ -79,6 +70,25 @@ async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: A
   )
   announce(deps, logged)
   deps.progress.sealed(snapshot.ref, snapshot.commit, held.length, bytes)
+}
+
+/** What a manifest takes from its listing. The listing itself, large for thousands of files, is not held while sealing. */
+async function readPromise(
+  deps: PipelineDeps,
+  snapshot: SnapshotRow,
+): Promise<Pick<Manifest, 'repo' | 'endpoint' | 'license' | 'listingSha256'> & { readonly isRefusing: boolean }> {
+  const stored = await deps.records.readListing(snapshot.ref.name, snapshot.commit)
+  if (stored === undefined) {
+    throw new ArchiveError(
+      'RECORD_INVALID',
+      `the listing of ${printRepo(snapshot.ref)}@${snapshot.commit} is not on disk`,
+      {
+        hint: 'nothing was sealed; restore the file under listings/ from a backup, or let the next sync read it again',
+      },
+    )
+  }
+  const { repo, endpoint, license, refused } = stored.listing
+  return { repo, endpoint, license, listingSha256: stored.sha256, isRefusing: refused.length > 0 }
 }
 
 async function readFiles(deps: PipelineDeps, snapshot: SnapshotRow): Promise<ManifestFile[]> {

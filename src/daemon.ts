@@ -4,6 +4,7 @@ import { settingsOf } from './config/config.ts'
 import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/load-config.ts'
 import { ArchiveError, ERROR_CODES, errorCodeOf } from './domain/errors.ts'
 import { parseRepoArgument } from './domain/repo.ts'
+import type { Settings } from './domain/settings.ts'
 import type { WatchEntry } from './domain/watch.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import { Activity } from './pipeline/activity.ts'
@@ -35,7 +36,9 @@ export interface ServiceInput {
 }
 
 interface Service {
-  deps: PipelineDeps
+  readonly deps: PipelineDeps
+  /** Replaced when the configuration file changes; `deps.settings` always shows the present ones. */
+  readonly live: { settings: Settings }
   readonly log: Log
   /** Watch key → when it is polled next and how often it failed in a row. */
   readonly due: Map<string, { atMs: number; failures: number }>
@@ -57,8 +60,10 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   })
   await using opened = archive
   const activity = new Activity(input.progress, opened.clock)
+  const live = { settings: opened.settings }
   const service: Service = {
-    deps: { ...opened, progress: activity },
+    deps: withLiveSettings({ ...opened, progress: activity }, live),
+    live,
     log: input.log,
     due: new Map(),
     held: undefined,
@@ -70,7 +75,12 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const stop = new AbortController()
   const signal = AbortSignal.any([stopping, stop.signal])
-  const loops = [watchLoop(service, signal), jobLoop(service, signal), keepingLoop(service, input, signal)]
+  const isReady = applyPolicies(service, signal)
+  const loops = [
+    isReady.then(() => watchLoop(service, signal)),
+    isReady.then(() => jobLoop(service, signal)),
+    isReady.then(() => keepingLoop(service, input, signal)),
+  ]
   try {
     await Promise.race(loops)
   } catch (error) {
@@ -83,6 +93,11 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   }
 }
 
+/** Work that is under way for days must not go on by a configuration that was replaced. */
+function withLiveSettings(deps: PipelineDeps, live: { readonly settings: Settings }): PipelineDeps {
+  return Object.defineProperty({ ...deps }, 'settings', { get: () => live.settings, enumerable: true })
+}
+
 /** Polls whichever watch is due, one at a time, and lists what is new. */
 async function watchLoop(service: Service, signal: AbortSignal): Promise<void> {
   for (;;) {
@@ -90,6 +105,10 @@ async function watchLoop(service: Service, signal: AbortSignal): Promise<void> {
     const { deps } = service
     const nowMs = deps.clock.now()
     const watch = await nextDue(service, nowMs)
+    if (watch === 'refused') {
+      await deps.clock.sleep(TICK_MS, signal)
+      continue
+    }
     if (watch === undefined) {
       await deps.clock.sleep(Math.min(TICK_MS, waitMs(service, nowMs)), signal)
       continue
@@ -98,11 +117,24 @@ async function watchLoop(service: Service, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function nextDue(service: Service, nowMs: number): Promise<WatchEntry | undefined> {
+/** The watch that is due longest; `refused` when the disk does not let us ask the catalog. */
+async function nextDue(service: Service, nowMs: number): Promise<WatchEntry | 'refused' | undefined> {
+  try {
+    return await longestDue(service, nowMs)
+  } catch (error) {
+    if (ERROR_CODES[errorCodeOf(error)].exitCode !== 9) throw error
+    service.log.warn({ component: 'watch', code: errorCodeOf(error), err: error }, 'catalog not readable')
+    return 'refused'
+  }
+}
+
+async function longestDue(service: Service, nowMs: number): Promise<WatchEntry | undefined> {
   let next: WatchEntry | undefined
   let nextAt = Number.POSITIVE_INFINITY
   for (const watch of service.deps.settings.watches) {
     const state = service.due.get(watch.key) ?? (await firstDue(service, watch))
+    // A clock that was set back must not put a poll off for the length of the jump.
+    state.atMs = Math.min(state.atMs, nowMs + Math.max(watch.everyMs, FIRST_RETRY_MS))
     service.due.set(watch.key, state)
     if (state.atMs <= nowMs && state.atMs < nextAt) {
       next = watch
@@ -152,7 +184,6 @@ async function pollAndPlan(service: Service, watch: WatchEntry, signal: AbortSig
       )
     }
     if (ERROR_CODES[code].exitCode === 9) deps.progress.waiting(messageOf(error), deps.clock.now() + pauseMs)
-    if (code === 'CREDENTIALS_INVALID') throw error
   }
 }
 
@@ -248,11 +279,23 @@ async function modifiedAt(file: string | undefined): Promise<number | undefined>
   }
 }
 
+/** The policy may have changed while no service ran. */
+async function applyPolicies(service: Service, signal: AbortSignal): Promise<void> {
+  try {
+    const redecided = await applyPolicyChanges(service.deps, signal)
+    if (redecided > 0) service.log.info({ component: 'service', redecided }, 'changed policy applied')
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof ArchiveError)) throw error
+    service.log.error({ component: 'service', code: error.code, err: error }, 'changed policy not applied')
+  }
+}
+
 /** A configuration that is wrong is reported, and the old one stays in force. */
 async function reload(service: Service, input: ServiceInput, signal: AbortSignal): Promise<void> {
   try {
     const loaded = await loadConfig(input.source, signal)
-    service.deps = { ...service.deps, settings: settingsOf(loaded.config) }
+    service.live.settings = settingsOf(loaded.config)
     const redecided = await applyPolicyChanges(service.deps, signal)
     service.log.info({ component: 'service', redecided }, 'configuration read again; hub and archive need a restart')
   } catch (error) {

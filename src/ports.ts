@@ -194,6 +194,8 @@ export interface Progress {
   started(file: HubFile, size: number, resumedAt: number): void
   /** `bytes` more of this file are on disk. */
   moved(file: HubFile, bytes: number): void
+  /** This try ended before the file was whole; another source or another time may go on. */
+  ended(file: HubFile): void
   finished(file: HubFile, size: number): void
   failed(file: HubFile, code: string, message: string): void
   sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void

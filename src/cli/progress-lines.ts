@@ -49,6 +49,7 @@ export function createProgressLines(write: (line: string) => void, clock: Pick<C
       state.move(file, bytes, nowMs)
       if (isSummaryDue(nowMs)) write(`progress  ${summaryText(state, nowMs)}`)
     },
+    ended: (file) => state.end(file),
     finished(file, size) {
       state.finish(file)
       if (size >= LARGE_FILE_BYTES) write(finishedLine(file, size, palette))

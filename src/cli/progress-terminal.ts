@@ -84,6 +84,11 @@ export class TerminalProgress implements ProgressView {
     this.tick()
   }
 
+  ended(file: HubFile): void {
+    this.#transfers.end(file)
+    this.tick()
+  }
+
   finished(file: HubFile): void {
     this.#transfers.finish(file)
     this.tick()

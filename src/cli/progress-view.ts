@@ -17,6 +17,7 @@ export function silentProgress(): ProgressView {
     total: nothing,
     started: nothing,
     moved: nothing,
+    ended: nothing,
     finished: nothing,
     failed: nothing,
     sealed: nothing,

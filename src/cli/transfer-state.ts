@@ -56,12 +56,16 @@ export class TransferState {
     this.leftFiles = Math.max(0, this.leftFiles - 1)
   }
 
-  /** A failed file is still to fetch. */
-  fail(file: HubFile): void {
+  /** What a try brought is still to fetch as long as the file is not whole. */
+  end(file: HubFile): void {
     const entry = this.running.get(keyOf(file))
     this.running.delete(keyOf(file))
-    this.failedFiles += 1
     this.leftBytes += entry?.done ?? 0
+  }
+
+  fail(file: HubFile): void {
+    this.end(file)
+    this.failedFiles += 1
   }
 
   /**

@@ -76,6 +76,11 @@ export class Activity implements Progress {
     this.#next.moved(file, bytes)
   }
 
+  ended(file: HubFile): void {
+    this.#active.delete(keyOf(file))
+    this.#next.ended(file)
+  }
+
   finished(file: HubFile, size: number): void {
     this.#active.delete(keyOf(file))
     this.#next.finished(file, size)

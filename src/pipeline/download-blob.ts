@@ -20,43 +20,63 @@ const REPO_REFUSALS = new Set(['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE'
 export interface SharedTransfer {
   readonly bucket: TokenBucket | undefined
   /** Repositories that refused, by their printed name, with the refusal. Filled here. */
-  readonly closed: Map<string, ArchiveError>
+  readonly closed: Map<string, Closure>
+  /** Asked before each request: false when the queue was paused, or the window closed, while a file was on its way. */
+  mayContinue(job: Job): Promise<boolean>
+}
+
+/** A repository's refusal, believed until this time. */
+export interface Closure {
+  readonly refusal: ArchiveError
+  readonly untilMs: number
+}
+
+/** How long the refusal of one file stands for the repository's other files. */
+const CLOSED_MS = 5 * 60_000
+
+/** Thrown when a download has to wait although nothing is wrong: its bytes are kept, and its job goes back. */
+export class HeldBack extends Error {
+  override readonly name = 'HeldBack'
+}
+
+/** Bytes of a job, whole in their partial file or held already. */
+export interface Brought {
+  readonly digests: Digests
+  /** Where they came from; undefined when the blob was on disk already and was only proven. */
+  readonly source: HubFile | undefined
 }
 
 /**
  * Brings the bytes of one job into its partial file, resuming what is there, and returns their digests as read back
  * from disk after fsync. Sources are tried in order; a source that lists other bytes than promised is passed over.
- * @throws ArchiveError the last source's failure, TRANSFER_*, DISK_*, REPO_*, FILE_UNAVAILABLE, HUB_*
+ * @throws ArchiveError the last source's failure, TRANSFER_*, DISK_*, REPO_*, FILE_UNAVAILABLE, HUB_*; HeldBack
  */
 export async function downloadBlob(
   deps: PipelineDeps,
   job: Job,
   shared: SharedTransfer,
   signal: AbortSignal,
-): Promise<Digests> {
+): Promise<Brought> {
   const held = await digestOfHeld(deps, job, signal)
-  if (held !== undefined) return held
+  if (held !== undefined) return { digests: held, source: undefined }
   let failure: Error = new ArchiveError('FILE_UNAVAILABLE', `no repository lists the bytes ${job.key} any more`, {
     hint: 'it is tried again later; another repository may come to list them',
   })
   for (const source of job.sources) {
-    const refusal = shared.closed.get(printRepo(source.ref))
-    if (refusal !== undefined) {
-      failure = refusal
+    const closure = shared.closed.get(printRepo(source.ref))
+    if (closure !== undefined && deps.clock.now() < closure.untilMs) {
+      failure = closure.refusal
       continue
     }
-    await using partial = await deps.blobs.openPartial(job.key, job.size, signal)
-    deps.progress.started(source, job.size, partial.position)
     try {
-      await fillPartial({ deps, job, source, partial, bucket: shared.bucket }, signal)
-      return await partial.finish(signal)
+      return { digests: await bringFrom(deps, job, source, shared, signal), source }
     } catch (error) {
       signal.throwIfAborted()
       // A disk that fails would fail for every other source too.
-      if (ERROR_CODES[errorCodeOf(error)].exitCode === 9) throw error
+      if (error instanceof HeldBack || ERROR_CODES[errorCodeOf(error)].exitCode === 9) throw error
       failure = error instanceof Error ? error : new Error(String(error))
       if (error instanceof ArchiveError && REPO_REFUSALS.has(error.code)) {
-        shared.closed.set(printRepo(source.ref), error)
+        shared.closed.set(printRepo(source.ref), { refusal: error, untilMs: deps.clock.now() + CLOSED_MS })
       }
       deps.log.debug(
         {
@@ -73,6 +93,24 @@ export async function downloadBlob(
   throw failure
 }
 
+async function bringFrom(
+  deps: PipelineDeps,
+  job: Job,
+  source: HubFile,
+  shared: SharedTransfer,
+  signal: AbortSignal,
+): Promise<Digests> {
+  await using partial = await deps.blobs.openPartial(job.key, job.size, signal)
+  deps.progress.started(source, job.size, partial.position)
+  try {
+    await fillPartial({ deps, job, source, partial, shared }, signal)
+    return await partial.finish(signal)
+  } catch (error) {
+    deps.progress.ended(source)
+    throw error
+  }
+}
+
 /** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
 async function digestOfHeld(deps: PipelineDeps, job: Job, signal: AbortSignal): Promise<Digests | undefined> {
   if (!job.key.startsWith('sha256-')) return undefined
@@ -87,7 +125,7 @@ interface Transfer {
   readonly job: Job
   readonly source: HubFile
   readonly partial: PartialFile
-  readonly bucket: TokenBucket | undefined
+  readonly shared: SharedTransfer
 }
 
 /** Appends ranges until the partial is whole. Progress forgives earlier failures; a signed link is renewed when it expires. */
@@ -97,6 +135,7 @@ async function fillPartial(transfer: Transfer, signal: AbortSignal): Promise<voi
   let fruitless = 0
   while (partial.position < job.size) {
     const before = partial.position
+    if (!(await transfer.shared.mayContinue(job))) throw new HeldBack('the queue was paused or the window closed')
     try {
       resolved ??= await resolveChecked(deps, job, source, signal)
       await appendRange(transfer, resolved, signal)
@@ -139,7 +178,7 @@ async function resolveChecked(
 }
 
 async function appendRange(transfer: Transfer, resolved: ResolvedFile, signal: AbortSignal): Promise<void> {
-  const { deps, job, source, partial, bucket } = transfer
+  const { deps, job, source, partial, shared } = transfer
   const start = partial.position
   const end = Math.min(job.size, start + REQUEST_BYTES)
   await using body = await deps.hub.openRange(resolved, start, end, signal)
@@ -153,7 +192,7 @@ async function appendRange(transfer: Transfer, resolved: ResolvedFile, signal: A
   // The server ignored the range: what is here may belong to other bytes, so nothing is appended on trust.
   if (body.start === 0 && start > 0) await partial.restart()
   for await (const chunk of body.chunks()) {
-    await bucket?.take(chunk.length, signal)
+    await shared.bucket?.take(chunk.length, signal)
     await partial.append(chunk, signal)
     deps.progress.moved(source, chunk.length)
   }

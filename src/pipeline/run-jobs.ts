@@ -11,7 +11,7 @@ import type { Job } from '../catalog-rows.ts'
 import type { Digests } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 import { asArchiveError, takeRoom, unmeasuredRoom, type DiskRoom } from './disk-room.ts'
-import { downloadBlob } from './download-blob.ts'
+import { downloadBlob, HeldBack, type Closure, type SharedTransfer } from './download-blob.ts'
 import { mayLargeFilesMove } from './schedule-jobs.ts'
 import { sealSnapshots } from './seal-snapshot.ts'
 import { verifyBlob } from './verify-blob.ts'
@@ -43,10 +43,11 @@ export interface RunResult {
 
 interface Run {
   readonly deps: PipelineDeps
-  readonly bucket: TokenBucket | undefined
+  bucket: TokenBucket | undefined
+  rate: number | undefined
   readonly result: RunResult
   /** Repositories that refused a file in this run, with their answer: the rest of their files need not be asked for. */
-  readonly closed: Map<string, ArchiveError>
+  readonly closed: Map<string, Closure>
   /** What is an event already in this run. */
   readonly announced: Set<string>
   readonly room: DiskRoom
@@ -65,10 +66,10 @@ export async function runJobs(
   repos: readonly number[] | undefined,
   signal: AbortSignal,
 ): Promise<RunResult> {
-  const rate = deps.settings.rateBytesPerSecond
   const run: Run = {
     deps,
-    bucket: rate === undefined ? undefined : new TokenBucket(deps.clock, rate),
+    bucket: undefined,
+    rate: undefined,
     result: { fetchedFiles: 0, fetchedBytes: 0, sealed: [], failed: [], stoppedBy: undefined },
     closed: new Map(),
     announced: new Set(),
@@ -147,20 +148,36 @@ async function nextChange(run: Run, queue: PQueue, lookAgain: boolean, signal: A
 async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
   const { deps, result } = run
   try {
-    const digests = await downloadBlob(deps, job, { bucket: run.bucket, closed: run.closed }, signal)
+    const { digests, source } = await downloadBlob(deps, job, sharedOf(run), signal)
     const attestedBy = await verifyBlob(deps, job, digests, signal)
     await raiseContradictions(deps, job, digests)
     const complete = await deps.catalog.completeJob(job.jobId, digests, attestedBy, nowIso(deps))
     if (complete.length > 0) run.mayBeComplete = true
+    if (source === undefined) return
     result.fetchedFiles += 1
     result.fetchedBytes += job.size
-    for (const file of job.sources.slice(0, 1)) deps.progress.finished(file, job.size)
+    deps.progress.finished(source, job.size)
   } catch (error) {
     await settleFailure(run, job, error, signal).catch((bug: unknown) => {
       run.bug ??= bug instanceof Error ? bug : new Error(String(bug))
     })
   } finally {
     run.bytesInFlight -= job.size
+  }
+}
+
+function sharedOf(run: Run): SharedTransfer {
+  const { deps } = run
+  const rate = deps.settings.rateBytesPerSecond
+  // A configuration that was read again may have another cap.
+  if (run.rate !== rate) {
+    run.rate = rate
+    run.bucket = rate === undefined ? undefined : new TokenBucket(deps.clock, rate)
+  }
+  return {
+    bucket: run.bucket,
+    closed: run.closed,
+    mayContinue: async (job) => (job.isSmall || mayLargeFilesMove(deps)) && !(await deps.catalog.isPaused()),
   }
 }
 
@@ -174,7 +191,7 @@ async function raiseContradictions(deps: PipelineDeps, job: Job, digests: Digest
 async function settleFailure(run: Run, job: Job, error: unknown, signal: AbortSignal): Promise<void> {
   const { deps, result } = run
   const code = errorCodeOf(error)
-  if (signal.aborted) {
+  if (signal.aborted || error instanceof HeldBack) {
     await deps.catalog.releaseJob(job.jobId)
     return
   }
@@ -190,7 +207,7 @@ async function settleFailure(run: Run, job: Job, error: unknown, signal: AbortSi
   const attempts = job.attempts + 1
   const nextTryMs = deps.clock.now() + backOffMs(code, attempts, Math.random())
   // A closed repository is one piece of news, not one for each of its files.
-  const news = run.closed.get(repo)?.code === code ? `${repo} ${code}` : job.key
+  const news = run.closed.get(repo)?.refusal.code === code ? `${repo} ${code}` : job.key
   const isNews = !run.announced.has(news) && (attempts === 1 || code === 'DIGEST_MISMATCH')
   run.announced.add(news)
   const events = isNews ? [failureEvent(deps, job, code, message, error)] : []

@@ -45,3 +45,23 @@ test('TokenBucket ends its wait when the signal aborts', async () => {
 
   await assert.rejects(bucket.take(1_000_000, stop.signal), { message: 'stopped' })
 })
+
+test('TokenBucket does not wait for the length of a jump when the clock is set back', async () => {
+  let nowMs = 1_000_000_000
+  const waits: number[] = []
+  const clock = {
+    now: () => nowMs,
+    sleep: async (ms: number) => {
+      waits.push(ms)
+      nowMs += ms
+    },
+  }
+  const bucket = new TokenBucket(clock, 1_000_000)
+  const { signal } = new AbortController()
+  await bucket.take(1_000_000, signal)
+  nowMs -= 86_400_000
+
+  await bucket.take(1_000_000, signal)
+
+  assert.ok(Math.max(...waits) < 3000, `${Math.max(...waits)} ms`)
+})

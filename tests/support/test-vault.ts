@@ -28,6 +28,7 @@ export class RecordedProgress implements Progress {
     this.resumedAt.push(resumedAt)
   }
   moved(): void {}
+  ended(): void {}
   finished(): void {}
   failed(): void {}
   sealed(): void {}

@@ -159,6 +159,8 @@ export interface RepoRow {
   readonly repoId: number
   readonly ref: RepoRef
   readonly hubId: HubId
+  /** Key of what saw it last: a watch entry, which may be gone, or a pass over one repository. */
+  readonly watch: string
   readonly upstream: UpstreamState
   readonly upstreamEvidence: unknown
   readonly license: LicenseFacts

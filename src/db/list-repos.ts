@@ -63,8 +63,9 @@ async function loadRepos(db: Db, ids: readonly number[], withSnapshots: boolean)
   const repos = await db
     .selectFrom('repos')
     .innerJoin('sightings', 'sightings.repo_id', 'repos.id')
+    .innerJoin('watches', 'watches.id', 'repos.watch_id')
     .selectAll('repos')
-    .select('sightings.seen_at')
+    .select(['sightings.seen_at', 'watches.key as watch'])
     .select((eb) =>
       eb
         .selectFrom('snapshot_blobs')
@@ -84,7 +85,7 @@ async function loadRepos(db: Db, ids: readonly number[], withSnapshots: boolean)
 }
 
 function repoRowOf(
-  repo: StoredRepo & { seen_at: string; verified_ms: number | null },
+  repo: StoredRepo & { seen_at: string; verified_ms: number | null; watch: string },
   snapshots: readonly SnapshotRow[],
   withSnapshots: boolean,
 ): RepoRow {
@@ -92,6 +93,7 @@ function repoRowOf(
     repoId: repo.id,
     ref: refOf(repo),
     hubId: hubIdOf(repo.hub_id),
+    watch: repo.watch,
     upstream: repo.upstream as UpstreamState,
     upstreamEvidence: fromJson(repo.upstream_evidence),
     license: unpackLicense(repo.license),

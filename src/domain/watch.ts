@@ -1,6 +1,6 @@
 import type { KeepPolicy } from './decision.ts'
 import { matchGlob } from './glob.ts'
-import { splitRepoName, type RepoName, type RepoRef } from './repo.ts'
+import { printRepo, splitRepoName, type RepoName, type RepoRef } from './repo.ts'
 
 /** One entry of the watch list. */
 export type WatchTarget =
@@ -26,7 +26,7 @@ export function watchKey(target: WatchTarget): string {
 
 /** Whether a repository of an owner's complete listing belongs to this entry. */
 export function watchCovers(target: WatchTarget, name: RepoName): boolean {
-  if (target.kind === 'repo') return target.ref.name === name
+  if (target.kind === 'repo') return isSameName(target.ref.name, name)
   const { owner, repo } = splitRepoName(name)
   if (owner.toLowerCase() !== target.owner.toLowerCase()) return false
   return target.match === undefined || matchGlob(target.match, repo)
@@ -45,9 +45,35 @@ export function claimingWatch(watches: readonly WatchEntry[], ref: RepoRef): Wat
   return best
 }
 
+/**
+ * The entry that a known repository belongs to: the one that claims its name, else the one that saw it last, because a
+ * repository that is watched by name may have another name since.
+ * @param watch key of what saw it last
+ */
+export function watchOf(watches: readonly WatchEntry[], ref: RepoRef, watch: string): WatchEntry | undefined {
+  return claimingWatch(watches, ref) ?? watches.find(({ key }) => key === watch)
+}
+
+const BY_HAND = 'named:'
+
+/** The key under which the catalog notes a repository that a person named for one pass, and that no entry names. */
+export function keyByHand(ref: RepoRef): string {
+  return `${BY_HAND}${printRepo(ref)}`
+}
+
+/** Whether anybody wants new bytes of a repository: an entry, or a person who named it. Arguments as of `watchOf`. */
+export function isWanted(watches: readonly WatchEntry[], ref: RepoRef, watch: string): boolean {
+  return watch.startsWith(BY_HAND) || watchOf(watches, ref, watch) !== undefined
+}
+
 function covers(target: WatchTarget, ref: RepoRef): boolean {
-  if (target.kind === 'repo') return target.ref.type === ref.type && target.ref.name === ref.name
+  if (target.kind === 'repo') return target.ref.type === ref.type && isSameName(target.ref.name, ref.name)
   return ref.type === 'model' && watchCovers(target, ref.name)
+}
+
+/** The Hub finds a repository whatever the case of its letters, and spells it in one way. */
+function isSameName(a: RepoName, b: RepoName): boolean {
+  return a.toLowerCase() === b.toLowerCase()
 }
 
 function specificity(target: WatchTarget): number {

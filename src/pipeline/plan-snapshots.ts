@@ -6,7 +6,7 @@ import type { ChangeEvent } from '../domain/events.ts'
 import type { Listing } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
-import { claimingWatch } from '../domain/watch.ts'
+import { watchOf } from '../domain/watch.ts'
 import { witnessContradictions } from '../domain/witness.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
 import type { RepoRow, UnlistedHead } from '../catalog-rows.ts'
@@ -80,7 +80,7 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
   // What was promised first stands, and the manifest is made from it.
   const listing = first ?? read
   const previous = await previousListing(deps, row, head)
-  const keep = keepOf(deps, head.ref)
+  const keep = keepOf(deps, row.ref, row.watch)
   const recorded = await deps.catalog.recordListing({
     repoId: head.repoId,
     listing,
@@ -154,8 +154,8 @@ function conflictEvent(listing: Listing): ChangeEvent {
   }
 }
 
-function keepOf(deps: PipelineDeps, ref: RepoRef): KeepPolicy {
-  return claimingWatch(deps.settings.watches, ref)?.keep ?? DEFAULT_KEEP
+function keepOf(deps: PipelineDeps, ref: RepoRef, watch: string): KeepPolicy {
+  return watchOf(deps.settings.watches, ref, watch)?.keep ?? DEFAULT_KEEP
 }
 
 /** Applies a changed policy to the heads that another policy decided. Held files stay held. */

@@ -1,6 +1,6 @@
 import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
-import { claimingWatch, watchKey, type WatchEntry } from '../domain/watch.ts'
+import { claimingWatch, keyByHand, type WatchEntry } from '../domain/watch.ts'
 import type { OpenedArchive, PassResult } from '../opened-archive.ts'
 import type { Progress } from '../ports.ts'
 import type { PipelineDeps } from './deps.ts'
@@ -39,6 +39,7 @@ export async function runPass(
   const deps: PipelineDeps = bindProgress(archive, progress)
   const seqBefore = (await deps.catalog.totals()).lastSeq
   const watches = watchesFor(deps, options.repos)
+  await deps.catalog.unblockSnapshots(SEALING_BLOCKS)
   const polled = await pollAll(deps, watches, options.repos.length > 0, signal)
   const planned = await planAll(deps, watches, signal)
   await deps.catalog.makeDue()
@@ -91,9 +92,9 @@ export function bindProgress(archive: OpenedArchive, progress: Progress): Pipeli
 function watchesFor(deps: PipelineDeps, repos: readonly RepoRef[]): readonly WatchEntry[] {
   if (repos.length === 0) return deps.settings.watches
   return repos.map((ref) => {
-    const target = { kind: 'repo', ref } as const
-    const keep = claimingWatch(deps.settings.watches, ref)?.keep ?? DEFAULT_KEEP
-    return { key: watchKey(target), target, everyMs: 0, keep }
+    const entry = claimingWatch(deps.settings.watches, ref)
+    if (entry?.target.kind === 'repo') return entry
+    return { key: keyByHand(ref), target: { kind: 'repo', ref }, everyMs: 0, keep: entry?.keep ?? DEFAULT_KEEP }
   })
 }
 
@@ -134,7 +135,7 @@ async function isArchived(deps: PipelineDeps, { target }: WatchEntry): Promise<b
 }
 
 function unknownRepo(watch: WatchEntry, cause: unknown): ArchiveError {
-  return new ArchiveError('REPO_UNKNOWN', `the Hub does not show ${watch.key.slice('repo:'.length)}`, {
+  return new ArchiveError('REPO_UNKNOWN', `the Hub does not show ${watch.key.slice(watch.key.indexOf(':') + 1)}`, {
     cause,
     hint: 'check the spelling; if it is private or gated, set HF_TOKEN to a token that may read it',
   })

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { claimingWatch, watchCovers, watchKey, type WatchEntry, type WatchTarget } from '../../src/domain/watch.ts'
+import {
+  claimingWatch,
+  isWanted,
+  keyByHand,
+  watchCovers,
+  watchKey,
+  watchOf,
+  type WatchEntry,
+  type WatchTarget,
+} from '../../src/domain/watch.ts'
 import { keep, model } from './builders.ts'
 
 const org = (owner: string, match?: string): WatchTarget => ({ kind: 'org', owner, match })
@@ -46,4 +55,24 @@ test('watchKey tells entries of one owner apart', () => {
   )
 
   assert.deepEqual(keys, ['org:Qwen', 'org:Qwen/A*', 'user:Qwen', 'repo:Qwen/A'])
+})
+
+test('a single repo is claimed whatever the case of its letters', () => {
+  const watches = entries(org('Qwen'), repo('qwen/a'))
+  assert.equal(claimingWatch(watches, model('Qwen/A'))?.key, 'repo:qwen/a')
+  assert.ok(watchCovers(repo('qwen/a'), model('Qwen/A').name))
+})
+
+test('watchOf falls back to the entry that saw a repo, whose name may have changed', () => {
+  const watches = entries(repo('Qwen/A'), org('unsloth'))
+  assert.equal(watchOf(watches, model('Elsewhere/A2'), 'repo:Qwen/A')?.key, 'repo:Qwen/A')
+  assert.equal(watchOf(watches, model('unsloth/A2'), 'repo:Qwen/A')?.key, 'org:unsloth')
+  assert.equal(watchOf(watches, model('Elsewhere/A2'), 'repo:gone/A'), undefined)
+})
+
+test('isWanted is false only for what no entry covers and nobody named', () => {
+  const watches = entries(org('Qwen'))
+  assert.equal(isWanted(watches, model('Other/B'), 'org:Other'), false)
+  assert.equal(isWanted(watches, model('Qwen/B'), 'org:Other'), true)
+  assert.equal(isWanted(watches, model('Other/B'), keyByHand(model('Other/B'))), true)
 })

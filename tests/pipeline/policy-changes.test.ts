@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { generated } from '../support/content/generated.ts'
+import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
+import type { RepoSpec } from '../support/sim-hub/types.ts'
+import { TestVault } from '../support/test-vault.ts'
+
+const WEIGHT_BYTES = 50_000
+
+function model(seed: string): RepoSpec {
+  return {
+    files: [
+      { path: 'config.json', content: `{"seed":"${seed}"}\n` },
+      { path: 'model.safetensors', content: generated(seed, WEIGHT_BYTES), lfs: true },
+    ],
+  }
+}
+
+function watching(...entries: readonly string[]): string {
+  return `budget: { total: 100GB, reserve: 1MB }\nwatch:\n${entries.map((entry) => `  - { ${entry}, every: 1s }\n`).join('')}`
+}
+
+test('a repo that was renamed, and one named in other letters, keep the policy of the entry that names them', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', model('a'))
+  hub.world.addRepo('Qwen/B-1B', model('b'))
+  const metadata = 'keep: { files: metadata }'
+  await using vault = await TestVault.open(
+    hub,
+    watching(`repo: Qwen/A-1B, ${metadata}`, `repo: qwen/b-1b, ${metadata}`),
+  )
+  await vault.sync()
+  hub.world.rename('Qwen/A-1B', 'Qwen/A2-1B')
+  hub.world.commit('Qwen/A2-1B', { set: [{ path: 'more.safetensors', content: generated('more', 5000), lfs: true }] })
+
+  const result = await vault.sync()
+
+  assert.deepEqual(
+    result.sealed.map(({ repo }) => repo),
+    ['Qwen/A2-1B'],
+  )
+  assert.ok((await vault.archive.catalog.totals()).blobBytes < 1000, 'only small files')
+})
+
+test('an entry for one repo in other letters goes before the entry of its owner', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/B-1B', model('b'))
+  const yaml = watching('org: Qwen', 'repo: qwen/b-1b, keep: { files: metadata }')
+  await using vault = await TestVault.open(hub, yaml)
+
+  for (let pass = 0; pass < 2; pass += 1) assert.deepEqual((await vault.sync()).failed, [])
+
+  assert.ok((await vault.archive.catalog.totals()).blobBytes < 1000, 'only small files')
+})

@@ -22,7 +22,7 @@ export async function firstListings(options: BenchOptions): Promise<BenchResult>
   const peerRun = await measureNode([PEER, 'listings', hub.url], folder.path)
   const peerAsked = await hub.tally()
   const name = 'listModels + listFiles of @huggingface/hub, not paced'
-  const { failed } = JSON.parse(peerRun.stdout) as { failed: number }
+  const { done } = JSON.parse(peerRun.stdout) as { done: number }
   return {
     bench: 'first-listings',
     setting:
@@ -43,7 +43,7 @@ export async function firstListings(options: BenchOptions): Promise<BenchResult>
         peer: { name, value: peerAsked.refused429 },
         target: { atMost: 0 },
       },
-      { figure: 'repositories not listed', unit: 'count', ours: ours.failed, peer: { name, value: failed } },
+      { figure: 'repositories not listed', unit: 'count', ours: ours.failed, peer: { name, value: count - done } },
       { figure: 'wall', unit: 'seconds', ours: ours.wallSeconds, peer: { name, value: peerRun.wallSeconds } },
       { figure: 'CPU', unit: 'seconds', ours: ours.cpuSeconds, peer: { name, value: peerRun.cpuSeconds } },
     ],

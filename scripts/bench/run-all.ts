@@ -29,5 +29,11 @@ for (const line of await describeMachine()) console.log(`- ${line}`)
 if (options.quick) console.log('- --quick: small sizes, to see that it works; not to be quoted')
 for (const [name, bench] of BENCHES) {
   if (names.length > 0 && !names.includes(name)) continue
-  console.log(`\n${printResult(await bench(options))}`)
+  try {
+    console.log(`\n${printResult(await bench(options))}`)
+  } catch (error) {
+    // The others still say something.
+    console.log(`\n### ${name}\n\nNOT MEASURED: ${error instanceof Error ? error.message : String(error)}`)
+    process.exitCode = 1
+  }
 }

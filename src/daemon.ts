@@ -12,6 +12,7 @@ import type { PipelineDeps } from './pipeline/deps.ts'
 import { applyPolicyChanges, exportEvents, planHeads, raisePlanFailures } from './pipeline/plan-snapshots.ts'
 import { runJobs } from './pipeline/run-jobs.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
+import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
 import { pollWatch } from './pipeline/watch-hub.ts'
 import type { Clock, Log, Progress } from './ports.ts'
 
@@ -282,6 +283,7 @@ async function modifiedAt(file: string | undefined): Promise<number | undefined>
 /** The policy may have changed while no service ran. */
 async function applyPolicies(service: Service, signal: AbortSignal): Promise<void> {
   try {
+    await service.deps.catalog.unblockSnapshots(SEALING_BLOCKS)
     const redecided = await applyPolicyChanges(service.deps, signal)
     if (redecided > 0) service.log.info({ component: 'service', redecided }, 'changed policy applied')
   } catch (error) {

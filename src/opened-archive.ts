@@ -48,6 +48,8 @@ export interface VerifyResult {
   readonly ok: boolean
   readonly corrupt: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
   readonly missing: readonly { readonly repo: string; readonly path: string; readonly sha256: Sha256 }[]
+  /** Sealed snapshots whose manifest cannot be read. */
+  readonly unreadable: readonly { readonly repo: string; readonly commit: CommitId; readonly message: string }[]
   /** Held files whose SHA-256 a witness contradicts. */
   readonly contradicted: readonly {
     readonly repo: string

@@ -37,8 +37,7 @@ async function verify(context: CommandContext, input: CommandInput): Promise<Out
     target = commit === undefined ? { ref: row.ref } : { ref: row.ref, commit }
   }
   const result = await verifyArchive(archive, target, context.progress(), context.signal)
-  const isDamaged = result.corrupt.length > 0 || result.missing.length > 0 || !result.ok
-  return outcome(result, (screen) => verifyText(result, screen), isDamaged ? CORRUPT_FOUND : 0)
+  return outcome(result, (screen) => verifyText(result, screen), result.ok ? 0 : CORRUPT_FOUND)
 }
 
 function verifyText(result: VerifyResult, screen: Screen): string {
@@ -46,6 +45,9 @@ function verifyText(result: VerifyResult, screen: Screen): string {
   const lines = [
     ...result.corrupt.map((file) => `${palette.bad('corrupt')}  ${fileText(file)}`),
     ...result.missing.map((file) => `${palette.bad('missing')}  ${fileText(file)}`),
+    ...result.unreadable.map(
+      (one) => `${palette.bad('unreadable')}  ${one.repo} @ ${one.commit.slice(0, 10)}: ${displayName(one.message)}`,
+    ),
     ...result.contradicted.map(
       (file) =>
         `${palette.attention('contradicted')}  ${fileText(file)}: ${displayName(file.source)} says ${file.witness}`,
@@ -54,10 +56,8 @@ function verifyText(result: VerifyResult, screen: Screen): string {
   const shown = lines.slice(0, LINES_FOR_PEOPLE)
   if (lines.length > shown.length) shown.push(`… and ${lines.length - shown.length} more (--json)`)
   const checked = `${counted(result.checkedFiles, 'file')}, ${formatSize(result.checkedBytes)} checked`
-  const isDamaged = result.corrupt.length > 0 || result.missing.length > 0
-  if (!isDamaged)
-    return [...shown, `${palette.good('ok')}: ${checked}; every byte is what its manifest says`].join('\n')
-  const found = `${result.corrupt.length} corrupt, ${result.missing.length} missing`
+  if (result.ok) return [...shown, `${palette.good('ok')}: ${checked}; every byte is what its manifest says`].join('\n')
+  const found = `${result.corrupt.length} corrupt, ${result.missing.length} missing, ${result.unreadable.length} without manifest`
   const advice = 'Nothing was deleted. The bytes can come from the Hub again, or from any copy with the same SHA-256.'
   return [...shown, `${palette.bad('damaged')}: ${found}; ${checked}`, advice].join('\n')
 }

@@ -2,7 +2,7 @@ import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
-import type { ManifestFile } from '../domain/manifest.ts'
+import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
 import type { SnapshotRow } from '../catalog-rows.ts'
@@ -37,13 +37,14 @@ export async function verifyArchive(
     ok: true,
     corrupt: [],
     missing: [],
+    unreadable: [],
     contradicted: [],
   }
   const checked = new Map<Sha256, 'ok' | 'corrupt' | 'missing'>()
   const proven: Sha256[] = []
   for await (const snapshot of sealedSnapshots(archive, target)) {
-    const manifest = await archive.records.readManifest(snapshot.ref.name, snapshot.commit)
-    if (manifest === undefined) throw manifestMissing(snapshot)
+    const manifest = await readManifest(archive, snapshot, result)
+    if (manifest === undefined) continue
     for (const file of manifest.files) {
       signal.throwIfAborted()
       if (!file.held || file.sha256 === null) continue
@@ -60,7 +61,7 @@ export async function verifyArchive(
     }
   }
   await record(archive, proven)
-  result.ok = result.corrupt.length === 0 && result.missing.length === 0
+  result.ok = result.corrupt.length + result.missing.length + result.unreadable.length === 0
   await raiseFailures(archive, result, progress)
   return result
 }
@@ -85,6 +86,27 @@ async function* sealedSnapshots(archive: OpenedArchive, target: VerifyTarget): A
   }
 }
 
+/** A manifest that is gone or damaged is a finding like any other: the rest is checked all the same. */
+async function readManifest(
+  archive: OpenedArchive,
+  snapshot: SnapshotRow,
+  result: Mutable<VerifyResult>,
+): Promise<Manifest | undefined> {
+  const unreadable = (message: string): void => {
+    result.unreadable.push({ repo: printRepo(snapshot.ref), commit: snapshot.commit, message })
+  }
+  try {
+    const manifest = await archive.records.readManifest(snapshot.ref.name, snapshot.commit)
+    if (manifest === undefined)
+      unreadable('the manifest is not on disk; restore the file under manifests/ from a backup')
+    return manifest
+  } catch (error) {
+    if (!(error instanceof ArchiveError) || error.code !== 'RECORD_INVALID') throw error
+    unreadable(error.message)
+    return undefined
+  }
+}
+
 async function checkBlob(
   archive: OpenedArchive,
   sha256: Sha256,
@@ -98,9 +120,15 @@ async function checkBlob(
     signal.throwIfAborted()
     const code = errorCodeOf(error)
     if (code === 'FILE_UNKNOWN') return 'missing'
-    if (code === 'FIXITY_FAILED' || code === 'DISK_FAILED') return 'corrupt'
+    if (code === 'FIXITY_FAILED' || isReadError(error)) return 'corrupt'
     throw error
   }
+}
+
+/** The disk said that these bytes cannot be read; too many open files, say, is no damage. */
+function isReadError(error: unknown): boolean {
+  const cause = error instanceof ArchiveError ? error.cause : undefined
+  return cause instanceof Error && 'code' in cause && cause.code === 'EIO'
 }
 
 function note(
@@ -127,35 +155,32 @@ async function record(archive: OpenedArchive, proven: readonly Sha256[]): Promis
   await archive.catalog.recordVerified(proven, new Date(archive.clock.now()).toISOString())
 }
 
+/** How far back known damage is looked for: more than an archive has that anybody still repairs. */
+const KNOWN_DAMAGE = 10_000
+
+/** One event for each blob when its damage is first found; a later check that finds the same is no news. */
 async function raiseFailures(archive: OpenedArchive, result: Mutable<VerifyResult>, progress: Progress): Promise<void> {
-  if (!archive.writable) return
+  if (!archive.writable || result.ok) return
   const at = new Date(archive.clock.now()).toISOString()
+  const before = await archive.catalog.events({ type: 'fixity-failed', limit: KNOWN_DAMAGE })
+  const known = new Set(before.map((event) => `${String(event.before)} ${String(event.after)}`))
   const events = new Map<string, ChangeEvent>()
   for (const [kind, entries] of [
     ['corrupt', result.corrupt],
     ['missing', result.missing],
   ] as const) {
-    for (const entry of entries) {
-      events.set(entry.sha256, {
+    for (const { repo, path, sha256 } of entries) {
+      if (known.has(`${sha256} ${kind}`)) continue
+      events.set(sha256, {
         type: 'fixity-failed',
         severity: 'critical',
         repo: undefined,
         at,
-        before: entry.sha256,
+        before: sha256,
         after: kind,
-        detail: { repo: entry.repo, path: entry.path, sha256: entry.sha256, found: kind },
+        detail: { repo, path, sha256, found: kind },
       })
     }
   }
   if (events.size > 0) progress.events(await archive.catalog.appendEvents([...events.values()]))
-}
-
-function manifestMissing(snapshot: SnapshotRow): ArchiveError {
-  return new ArchiveError(
-    'RECORD_INVALID',
-    `the manifest of ${printRepo(snapshot.ref)}@${snapshot.commit} is not on disk`,
-    {
-      hint: 'restore the file under manifests/ from a backup; the blobs are not touched',
-    },
-  )
 }

@@ -14,6 +14,7 @@ import {
 } from './plan-snapshots.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
 import { mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
+import { SEALING_BLOCKS } from './seal-snapshot.ts'
 import { pollWatch } from './watch-hub.ts'
 
 /** What a pass is asked to do. */

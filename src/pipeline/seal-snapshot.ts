@@ -1,30 +1,61 @@
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
+import { displayName } from '../domain/file-name.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { FileRow, SnapshotRow } from '../catalog-rows.ts'
-import { announce, nowIso, type PipelineDeps } from './deps.ts'
+import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
 const FILES_PER_PAGE = 2000
 
+/** What one snapshot's own damage is: it keeps that snapshot from being sealed and nothing else from going on. */
+export const SEALING_BLOCKS = ['RECORD_INVALID', 'FIXITY_FAILED'] as const
+
 /**
  * Seals every snapshot whose wanted files are all held: writes the manifest and its `.sha256` last, and only then says so
- * in the catalog. Killed in between, the next run finds the manifest on disk and uses it.
+ * in the catalog. Killed in between, the next run finds the manifest on disk and uses it. A snapshot whose own records
+ * or blobs are damaged is blocked with an event; the next pass or start tries it again.
  */
 export async function sealSnapshots(deps: PipelineDeps, signal: AbortSignal): Promise<SnapshotRow[]> {
   const sealed: SnapshotRow[] = []
   for (const snapshot of await deps.catalog.sealable()) {
     signal.throwIfAborted()
-    await sealSnapshot(deps, snapshot, signal)
-    sealed.push(snapshot)
+    try {
+      await sealSnapshot(deps, snapshot, signal)
+      sealed.push(snapshot)
+    } catch (error) {
+      const isOwn = error instanceof ArchiveError && SEALING_BLOCKS.some((code) => code === error.code)
+      if (!isOwn) throw error
+      await block(deps, snapshot, error)
+    }
   }
   return sealed
 }
 
+async function block(deps: PipelineDeps, snapshot: SnapshotRow, error: ArchiveError): Promise<void> {
+  const { ref, commit } = snapshot
+  const fields = { component: 'seal', repo: printRepo(ref), commit, code: error.code, err: error }
+  deps.log.error(fields, 'snapshot not sealed')
+  await deps.catalog.blockSnapshot(snapshot.snapshotId, error.code)
+  const [last] = await deps.catalog.events({ repo: ref.name, type: 'fixity-failed', limit: 1 })
+  if (last?.after === error.code && last.detail['commit'] === commit) return
+  await raise(deps, [
+    {
+      type: 'fixity-failed',
+      severity: 'critical',
+      repo: ref,
+      at: nowIso(deps),
+      before: null,
+      after: error.code,
+      detail: { commit, message: error.message, hint: error.hint },
+    },
+  ])
+}
+
 async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: AbortSignal): Promise<void> {
   const promise = await readPromise(deps, snapshot)
-  const files = await readFiles(deps, snapshot)
   const existing = await deps.records.readManifest(snapshot.ref.name, snapshot.commit)
+  const files = await provePresent(deps, snapshot, keepHeld(await readFiles(deps, snapshot), existing))
   const isAll = !promise.isRefusing && files.every((file) => file.held)
   const manifest: Manifest =
     existing !== undefined && sameFiles(existing.files, files)
@@ -114,6 +145,34 @@ function manifestFile(file: FileRow): ManifestFile {
     reason: file.reason,
     attestedBy: held ? file.attestedBy : [],
   }
+}
+
+/**
+ * A file that an earlier manifest of the commit holds stays held, whatever the policy wants today or a lost catalog
+ * forgot: a manifest never takes back what it proved.
+ */
+function keepHeld(files: readonly ManifestFile[], existing: Manifest | undefined): ManifestFile[] {
+  const before = new Map(existing?.files.filter((file) => file.held).map((file) => [file.path, file]))
+  return files.map((file) => (file.held ? file : (before.get(file.path) ?? file)))
+}
+
+/** The catalog may believe in a blob that somebody removed: what is not on disk with its size is not sealed. */
+async function provePresent(
+  deps: PipelineDeps,
+  snapshot: SnapshotRow,
+  files: readonly ManifestFile[],
+): Promise<readonly ManifestFile[]> {
+  for (const file of files) {
+    if (!file.held || file.sha256 === null) continue
+    const size = await deps.blobs.sizeOf(file.sha256)
+    if (size === file.size) continue
+    const what = size === undefined ? 'is not on disk' : `has ${size} bytes instead of ${file.size}`
+    const name = `${displayName(file.path)} of ${printRepo(snapshot.ref)}`
+    throw new ArchiveError('FIXITY_FAILED', `the blob of ${name} ${what}: ${file.sha256}`, {
+      hint: 'nothing was sealed; put the blob back from a backup and run sync, or move the catalog away to fetch it again',
+    })
+  }
+  return files
 }
 
 function sameFiles(a: readonly ManifestFile[], b: readonly ManifestFile[]): boolean {

@@ -194,6 +194,7 @@ test('sync archives, and list, show, why, status, verify and events tell it in t
       ok: true,
       corrupt: [],
       missing: [],
+      unreadable: [],
       contradicted: [],
     },
   )

@@ -1,6 +1,7 @@
 import type {
   CardFacts,
   CatalogTotals,
+  DecidedSnapshot,
   EventFilter,
   FileRow,
   Job,
@@ -59,8 +60,8 @@ export interface Catalog extends AsyncDisposable {
    * until applySchedule admits their snapshot.
    */
   recordListing(record: ListingRecord): Promise<{ snapshotId: number; events: LoggedEvent[] }>
-  /** Head snapshots that another policy decided: `policyKeys` maps watch → current key. */
-  snapshotsDecidedBefore(policyKey: string, watch: string): Promise<SnapshotRow[]>
+  /** Every pending snapshot, and the newest one of every repo. */
+  decidedSnapshots(): Promise<DecidedSnapshot[]>
   /**
    * Replaces the decisions of a snapshot; files taken before stay held. Reopens a sealed snapshot that wants more; its
    * new large files wait for applySchedule.
@@ -73,6 +74,7 @@ export interface Catalog extends AsyncDisposable {
   ): Promise<void>
   /** Never to be sealed. What it wants is fetched all the same: each file proves itself. */
   blockSnapshot(snapshotId: number, code: string): Promise<void>
+  /** Without those under hold 'unwatched'. */
   pendingSnapshots(): Promise<PendingSnapshot[]>
   applySchedule(entries: readonly ScheduleEntry[]): Promise<void>
 

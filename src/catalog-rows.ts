@@ -102,6 +102,19 @@ export interface PendingSnapshot {
   readonly missingLargeBytes: number
 }
 
+/** A snapshot that a policy decides about: pending, or the newest of its repository. */
+export interface DecidedSnapshot {
+  readonly snapshotId: number
+  /** Present name of its repository, and key of what saw that last. */
+  readonly ref: RepoRef
+  readonly watch: string
+  /** Which policy decided it. */
+  readonly policyKey: string
+  readonly isPending: boolean
+  readonly rank: number
+  readonly hold: HoldReason
+}
+
 /** Order and permission of a pending snapshot's large files. Rank 0 goes first. */
 export interface ScheduleEntry {
   readonly snapshotId: number

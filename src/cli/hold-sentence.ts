@@ -8,6 +8,8 @@ const SENTENCES: Readonly<Record<HoldReason, string>> = {
   paused: 'downloads are paused ("weightvault queue resume")',
   gated: 'the Hub gates the repository; accept its terms there and set HF_TOKEN',
   unavailable: 'the Hub does not offer the repository now',
+  unwatched:
+    'no entry of the watch list covers the repository any more ("weightvault watch add", or "sync" with its name)',
 }
 
 /** Why wanted bytes do not move right now, as the end of a sentence that starts with "waiting: ". */

@@ -91,8 +91,8 @@ export class SqliteCatalog implements Catalog {
   recordListing(record: ListingRecord) {
     return this.#write((db) => recordListing(db, this.#bulk, this.archiveId, record))
   }
-  snapshotsDecidedBefore(policyKey: string, watch: string) {
-    return this.#read((db) => snapshots.snapshotsDecidedBefore(db, policyKey, watch))
+  decidedSnapshots() {
+    return this.#read((db) => snapshots.decidedSnapshots(db))
   }
   redecide(
     snapshotId: number,

@@ -12,6 +12,7 @@ export const HOLD_ORDER = [
   'paused',
   'gated',
   'unavailable',
+  'unwatched',
 ] as const satisfies readonly HoldReason[]
 
 /** The strongest hold that small files ignore: they are what a listing is worth without its weights. */
@@ -22,6 +23,9 @@ export const NOT_ADMITTED = HOLD_ORDER.indexOf('budget')
 
 /** Rank of a snapshot that no schedule has seen yet. */
 export const UNRANKED = 1_000_000_000
+
+/** Nobody wants these bytes now: no schedule looks at them. */
+export const UNWATCHED = HOLD_ORDER.indexOf('unwatched')
 
 export function holdCode(hold: HoldReason): number {
   return HOLD_ORDER.indexOf(hold)

@@ -1,10 +1,10 @@
 import type { Coverage } from '../domain/manifest.ts'
 import type { CommitId } from '../domain/digest.ts'
 import type { RepoName, RepoType } from '../domain/repo.ts'
-import type { PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../catalog-rows.ts'
+import type { DecidedSnapshot, PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../catalog-rows.ts'
 import { bytesOf, commitOf, hubIdOf, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
-import { holdOf } from './hold.ts'
+import { holdOf, UNWATCHED } from './hold.ts'
 import { copyToRepo } from './newest.ts'
 import type { Db, SnapshotsTable } from './schema.ts'
 
@@ -63,18 +63,40 @@ export async function snapshotsByPrefix(db: Db, repoId: number, prefix: string):
   return rows.map(snapshotRowOf)
 }
 
-/** Newest snapshots of a watch's repositories that were decided by another policy. */
-export async function snapshotsDecidedBefore(db: Db, policyKey: string, watch: string): Promise<SnapshotRow[]> {
-  const rows = await selectSnapshots(db)
-    .whereRef('repos.newest_snapshot_id', '=', 'snapshots.id')
-    .where('repos.watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
-    .where('snapshots.policy_key', '<>', policyKey)
-    .orderBy('snapshots.id')
+/** Every pending snapshot, and the newest one of every repository. */
+export async function decidedSnapshots(db: Db): Promise<DecidedSnapshot[]> {
+  const columns = ['snapshots.id', 'snapshots.policy_key', 'snapshots.rank', 'snapshots.hold'] as const
+  const pending = await db
+    .selectFrom('snapshots')
+    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
+    .innerJoin('watches', 'watches.id', 'repos.watch_id')
+    .select([...columns, 'repos.type', 'repos.name', 'watches.key as watch'])
+    .where(IS_PENDING)
     .execute()
-  return rows.map(snapshotRowOf)
+  const settled: typeof pending = []
+  for (const watch of await db.selectFrom('watches').select(['id', 'key']).execute()) {
+    const rows = await db
+      .selectFrom('repos')
+      .innerJoin('snapshots', 'snapshots.id', 'repos.newest_snapshot_id')
+      .select([...columns, 'repos.type', 'repos.name'])
+      .where('repos.watch_id', '=', watch.id)
+      .where('snapshots.missing_files', '=', 0)
+      .execute()
+    settled.push(...rows.map((row) => ({ ...row, watch: watch.key })))
+  }
+  const decided = (row: (typeof pending)[number], isPending: boolean): DecidedSnapshot => ({
+    snapshotId: row.id,
+    ref: refOf(row),
+    watch: row.watch,
+    policyKey: row.policy_key,
+    isPending,
+    rank: row.rank,
+    hold: holdOf(row.hold),
+  })
+  return [...pending.map((row) => decided(row, true)), ...settled.map((row) => decided(row, false))]
 }
 
-/** Snapshots with missing wanted files, in their present order. */
+/** Snapshots with missing wanted files that somebody still wants, in their present order. */
 export async function pendingSnapshots(db: Db): Promise<PendingSnapshot[]> {
   const rows = await db
     .selectFrom('snapshots')
@@ -82,6 +104,7 @@ export async function pendingSnapshots(db: Db): Promise<PendingSnapshot[]> {
     .select(['snapshots.id', 'snapshots.repo_id', 'snapshots.is_bumped', 'snapshots.missing_large_bytes'])
     .select(['repos.type', 'repos.name', 'repos.created_at', 'repos.is_new_release', 'repos.upstream'])
     .where(IS_PENDING)
+    .where('snapshots.hold', '<>', UNWATCHED)
     .orderBy('snapshots.rank')
     .orderBy('snapshots.id')
     .execute()

@@ -28,7 +28,16 @@ export interface FileDecision {
 }
 
 /** Why a wanted snapshot's large files do not move right now. */
-export const HOLD_REASONS = ['none', 'budget', 'reserve', 'window', 'paused', 'gated', 'unavailable'] as const
+export const HOLD_REASONS = [
+  'none',
+  'budget',
+  'reserve',
+  'window',
+  'paused',
+  'gated',
+  'unavailable',
+  'unwatched',
+] as const
 export type HoldReason = (typeof HOLD_REASONS)[number]
 
 /** What of a repo to keep; the resolved form of `watch[].keep`. */

@@ -3,13 +3,13 @@ import { nameEvents, updateEvents } from '../domain/diff-listings.ts'
 import type { KeepPolicy } from '../domain/decision.ts'
 import { ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
-import type { Listing } from '../domain/listing.ts'
+import type { Listing, Sibling } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
-import { watchOf } from '../domain/watch.ts'
+import { isWanted, watchOf } from '../domain/watch.ts'
 import { witnessContradictions } from '../domain/witness.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
-import type { RepoRow, UnlistedHead } from '../catalog-rows.ts'
+import type { RepoRow, ScheduleEntry, UnlistedHead } from '../catalog-rows.ts'
 import type { Tree } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
@@ -158,21 +158,48 @@ function keepOf(deps: PipelineDeps, ref: RepoRef, watch: string): KeepPolicy {
   return watchOf(deps.settings.watches, ref, watch)?.keep ?? DEFAULT_KEEP
 }
 
-/** Applies a changed policy to the heads that another policy decided. Held files stay held. */
+/**
+ * Makes everything pending, and the newest snapshot of every repository, follow from the configuration: what another
+ * policy decided is decided again, and what nobody watches any more is held until somebody does. Held files stay held.
+ * @returns how many snapshots were decided again
+ */
 export async function applyPolicyChanges(deps: PipelineDeps, signal: AbortSignal): Promise<number> {
+  const { watches } = deps.settings
+  const moved: ScheduleEntry[] = []
   let redecided = 0
-  for (const watch of deps.settings.watches) {
-    const policyKey = policyKeyOf(watch.keep)
-    for (const snapshot of await deps.catalog.snapshotsDecidedBefore(policyKey, watch.key)) {
-      signal.throwIfAborted()
-      const stored = await deps.records.readListing(snapshot.ref.name, snapshot.commit)
-      if (stored === undefined) continue
-      const decisions = decideFiles(stored.listing.files, watch.keep)
-      await deps.catalog.redecide(snapshot.snapshotId, decisions, policyKey, isSmallFile)
-      redecided += 1
+  for (const snapshot of await deps.catalog.decidedSnapshots()) {
+    signal.throwIfAborted()
+    const { snapshotId, rank } = snapshot
+    const isHeld = snapshot.hold === 'unwatched'
+    if (!isWanted(watches, snapshot.ref, snapshot.watch)) {
+      if (snapshot.isPending && !isHeld) moved.push({ snapshotId, rank, hold: 'unwatched' })
+      continue
     }
+    // The next schedule admits what fits.
+    if (isHeld) moved.push({ snapshotId, rank, hold: 'budget' })
+    const keep = keepOf(deps, snapshot.ref, snapshot.watch)
+    const policyKey = policyKeyOf(keep)
+    if (policyKey === snapshot.policyKey) continue
+    const decisions = decideFiles(await filesOf(deps, snapshotId, signal), keep)
+    await deps.catalog.redecide(snapshotId, decisions, policyKey, isSmallFile)
+    redecided += 1
   }
+  if (moved.length > 0) await deps.catalog.applySchedule(moved)
   return redecided
+}
+
+const FILES_PER_PAGE = 2000
+
+async function filesOf(deps: PipelineDeps, snapshotId: number, signal: AbortSignal): Promise<Sibling[]> {
+  const files: Sibling[] = []
+  let after: string | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    const page = await deps.catalog.files(snapshotId, { after, limit: FILES_PER_PAGE })
+    files.push(...page)
+    if (page.length < FILES_PER_PAGE) return files
+    after = page.at(-1)?.path
+  }
 }
 
 /** Writes events that are in the catalog but not yet in the journal files; called after every step that logs. */

@@ -311,25 +311,37 @@ export function catalogListingsContract(name: string, open: OpenEmptyCatalog): v
       assert.ok((await catalog.sealable()).some((row) => row.snapshotId === snapshotId))
     })
 
-    test('`snapshotsDecidedBefore` names newest snapshots of another policy until they are decided again', async () => {
+    test('`decidedSnapshots` names what is pending and the newest of each repo, with who decided and who saw it', async () => {
       await using catalog = await open()
       const files = [smallFile('a')]
       const { repoId, snapshotId } = await addListed(catalog, 'Qwen/A', files)
       await addRepos(catalog, factsOf('Qwen/A', { commit: commitOf('next') }))
-      const next = listingRecordOf(repoId, 'Qwen/A', files, { commit: commitOf('next') })
-      const newest = await catalog.recordListing(next)
+      const newest = await catalog.recordListing(listingRecordOf(repoId, 'Qwen/A', files, { commit: commitOf('next') }))
+      const idsAndKeys = async () =>
+        (await catalog.decidedSnapshots())
+          .map((row) => [row.snapshotId, row.policyKey, row.watch, row.isPending] as const)
+          .toSorted((a, b) => a[0] - b[0])
 
-      const before = await catalog.snapshotsDecidedBefore('policy-2', WATCH)
+      assert.deepEqual(await idsAndKeys(), [
+        [snapshotId, 'policy-1', WATCH, true],
+        [newest.snapshotId, 'policy-1', WATCH, true],
+      ])
+      await fetchAll(catalog)
       await catalog.redecide(newest.snapshotId, decide(files), 'policy-2', isSmall)
 
-      assert.deepEqual(
-        before.map((row) => row.snapshotId),
-        [newest.snapshotId],
-      )
-      assert.deepEqual(await catalog.snapshotsDecidedBefore('policy-2', WATCH), [])
-      assert.deepEqual(await catalog.snapshotsDecidedBefore('policy-1', 'org:nobody'), [])
-      assert.notEqual(snapshotId, newest.snapshotId)
+      assert.deepEqual(await idsAndKeys(), [[newest.snapshotId, 'policy-2', WATCH, false]])
       await assert.rejects(catalog.redecide(999, [], 'policy-2', isSmall), /snapshot 999 exists/)
+    })
+
+    test('`pendingSnapshots` leaves out what nobody watches, until its hold is another', async () => {
+      await using catalog = await open()
+      const { snapshotId } = await addListed(catalog, 'Qwen/A', [largeFile('a')])
+
+      await catalog.applySchedule([{ snapshotId, rank: 0, hold: 'unwatched' }])
+      assert.deepEqual(await catalog.pendingSnapshots(), [])
+      await catalog.applySchedule([{ snapshotId, rank: 0, hold: 'budget' }])
+
+      assert.equal((await catalog.pendingSnapshots()).length, 1)
     })
   })
 }

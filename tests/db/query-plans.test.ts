@@ -78,7 +78,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.repoByName(refOf('Qwen/A'))
   await catalog.repoByHubId(hubIdOf('Qwen/A'))
   await catalog.cardOf(repoId)
-  await catalog.snapshotsDecidedBefore('policy-3', WATCH)
+  await catalog.decidedSnapshots()
   await catalog.pendingSnapshots()
   await catalog.blockSnapshot(snapshotId, 'LISTING_CONFLICT')
   await catalog.repoRow(refOf('Qwen/A'))

@@ -32,6 +32,15 @@ test('DECISION_REASONS keeps its order: the catalog stores positions', () => {
     'unsafe-name',
     'digest-unknown',
   ])
-  assert.deepEqual(HOLD_REASONS.slice(0, 7), ['none', 'budget', 'reserve', 'window', 'paused', 'gated', 'unavailable'])
+  assert.deepEqual(HOLD_REASONS.slice(0, 8), [
+    'none',
+    'budget',
+    'reserve',
+    'window',
+    'paused',
+    'gated',
+    'unavailable',
+    'unwatched',
+  ])
   assert.deepEqual(ATTESTORS.slice(0, 3), ['hub-lfs-oid', 'hub-git-oid', 'witness'])
 })

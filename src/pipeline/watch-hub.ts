@@ -1,7 +1,7 @@
 import type { HubId } from '../domain/digest.ts'
-import { diffRepos, isLossDue, upstreamOf, type RepoDiff } from '../domain/diff-repos.ts'
+import { diffRepos, isLossDue, upstreamOf, type DiffContext, type RepoDiff } from '../domain/diff-repos.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
-import type { ChangeEvent } from '../domain/events.ts'
+import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import { printRepo, type RepoFacts } from '../domain/repo.ts'
 import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
 import type { KnownRepo, PollRecord, UpstreamState, WatchState } from '../catalog-rows.ts'
@@ -34,9 +34,9 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
   const states = await deps.catalog.watchStates()
   const state = states.find((entry) => entry.watch === watch.key)
   const known = await knownOf(deps, watch, states)
-  let listed: readonly RepoFacts[]
+  let target: Listed
   try {
-    listed = await listTarget(deps, watch, known, signal)
+    target = await listTarget(deps, watch, known, signal)
   } catch (error) {
     signal.throwIfAborted()
     const events = await failureEvents(deps, states, watch, error, at)
@@ -44,25 +44,26 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     announce(deps, await deps.catalog.recordPollFailure(watch.key, at, errorCodeOf(error), message, events))
     throw error
   }
+  const { listed } = target
   const before = await withAdopted(deps, known, listed)
   const context = { at, isFirst: state?.lastOkAt === undefined, licenseAllow: deps.settings.licenseAllow }
   const diff = diffRepos(before, listed, context)
   const suspects = suspectLosses(deps, watch, before, diff)
-  const losses = await confirmLosses(deps, suspects, at, signal)
+  const losses = await confirmLosses(deps, suspects, { ...context, answer: target.answer }, signal)
   const record: PollRecord = {
     watch: watch.key,
     at,
-    changed: diff.changed,
-    unchanged: [...diff.unchanged, ...losses.answered],
+    changed: [...diff.changed, ...losses.changed],
+    unchanged: [...diff.unchanged, ...losses.unchanged],
     missing: losses.missing,
     states: losses.states,
-    events: [...(await recoveryEvents(deps, states, watch, at)), ...diff.events, ...losses.events],
+    events: [...(await recoveryEvents(deps, watch, at)), ...diff.events, ...losses.events],
     isFirst: context.isFirst,
   }
   const logged = await deps.catalog.recordPoll(record)
   announce(deps, logged)
-  deps.progress.polled(watch.key, listed.length, diff.changed.length)
-  return { repos: listed.length, changed: diff.changed.length, events: logged.length }
+  deps.progress.polled(watch.key, listed.length, record.changed.length)
+  return { repos: listed.length, changed: record.changed.length, events: logged.length }
 }
 
 /**
@@ -81,45 +82,47 @@ async function knownOf(deps: PipelineDeps, watch: WatchEntry, states: readonly W
   return known
 }
 
+/** What a watch's target shows. */
+interface Listed {
+  readonly listed: readonly RepoFacts[]
+  /** The Hub's own word on the one repository that is not listed: nothing has to be asked or waited for. */
+  readonly answer?: RepoAnswer | undefined
+}
+
 async function listTarget(
   deps: PipelineDeps,
   watch: WatchEntry,
   known: readonly KnownRepo[],
   signal: AbortSignal,
-): Promise<readonly RepoFacts[]> {
+): Promise<Listed> {
   const { target } = watch
   if (target.kind === 'repo') {
     const answer = await deps.hub.askRepo(target.ref, signal)
-    return answerAsListing(deps, watch, answer, known, signal)
+    return answerAsListing(watch, answer.kind === 'moved' ? await deps.hub.askRepo(answer.to, signal) : answer, known)
   }
   const listing = await deps.hub.listOwner(target.owner, 'model', signal)
   for (const row of listing.refused) {
     deps.log.warn({ component: 'watch', watch: watch.key, repo: row.name, reason: row.reason }, 'listing row refused')
   }
-  return listing.repos.filter((facts) => claimingWatch(deps.settings.watches, facts.ref)?.key === watch.key)
+  return {
+    listed: listing.repos.filter((facts) => claimingWatch(deps.settings.watches, facts.ref)?.key === watch.key),
+  }
 }
 
 /** A single repository's answer read as a listing of one owner with one repository. */
-async function answerAsListing(
-  deps: PipelineDeps,
-  watch: WatchEntry,
-  answer: RepoAnswer,
-  known: readonly KnownRepo[],
-  signal: AbortSignal,
-): Promise<readonly RepoFacts[]> {
+function answerAsListing(watch: WatchEntry, answer: RepoAnswer, known: readonly KnownRepo[]): Listed {
   switch (answer.kind) {
     case 'found':
-      return [answer.facts]
-    case 'moved': {
-      const moved = await deps.hub.askRepo(answer.to, signal)
-      return moved.kind === 'found' ? [moved.facts] : []
-    }
+      return { listed: [answer.facts] }
+    case 'moved':
+      return { listed: [] }
     case 'disabled':
+      if (known.length > 0) return { listed: [], answer }
       throw new ArchiveError('REPO_DISABLED', `the Hub has disabled access to ${watch.key}`, {
         hint: 'what is archived stays; the next poll asks again',
       })
     case 'missing':
-      if (known.length > 0) return []
+      if (known.length > 0) return { listed: [] }
       throw new ArchiveError(
         'REPO_UNAVAILABLE',
         `the Hub does not show ${watch.key} (HTTP ${answer.evidence.status})`,
@@ -148,8 +151,9 @@ async function withAdopted(
 
 interface Losses {
   readonly missing: PollRecord['missing']
-  /** Not listed, but there when asked directly: their misses start anew. */
-  readonly answered: readonly number[]
+  /** Not listed, but there when asked directly: their misses start anew, and their facts count like a listing's. */
+  readonly changed: PollRecord['changed']
+  readonly unchanged: readonly number[]
   readonly states: PollRecord['states']
   readonly events: readonly ChangeEvent[]
 }
@@ -182,28 +186,38 @@ function suspectLosses(
 async function confirmLosses(
   deps: PipelineDeps,
   suspects: readonly Suspect[],
-  at: string,
+  context: DiffContext & Pick<Listed, 'answer'>,
   signal: AbortSignal,
 ): Promise<Losses> {
+  const { at } = context
   const missing: PollRecord['missing'][number][] = []
-  const answered: number[] = []
+  const changed: PollRecord['changed'][number][] = []
+  const unchanged: number[] = []
   const states: PollRecord['states'][number][] = []
   const events: ChangeEvent[] = []
   let questions = 0
   for (const suspect of suspects) {
     const isDue = isLossDue(suspect.miss, at, deps.settings.confirmLoss) && questions < MAX_LOSS_QUESTIONS
-    if (isDue) questions += 1
-    const answer = isDue ? await askQuietly(deps, suspect, signal) : undefined
+    const isAsked = isDue && context.answer === undefined
+    if (isAsked) questions += 1
+    const answer = isAsked ? await askQuietly(deps, suspect, signal) : context.answer
     if (answer === undefined) {
       missing.push(suspect.miss)
       continue
     }
-    if (answer.kind === 'found') answered.push(suspect.repoId)
+    if (answer.kind === 'found') {
+      const diff = diffRepos(await withAdopted(deps, [suspect], [answer.facts]), [answer.facts], context)
+      changed.push(...diff.changed)
+      unchanged.push(...diff.unchanged)
+      events.push(...diff.events)
+      // Another repository that has the name now; this one is gone, and its events have said so.
+      if (answer.facts.hubId !== suspect.hubId) continue
+    }
     const found = judgeAnswer(suspect, answer, suspect.miss.misses, at)
     states.push({ repoId: suspect.repoId, upstream: found.upstream, evidence: found.evidence })
     if (found.event !== undefined) events.push(found.event)
   }
-  return { missing, answered, states, events }
+  return { missing, changed, unchanged, states, events }
 }
 
 /** An answer that could not be had concludes nothing: the miss stays, and the next poll asks again. */
@@ -282,34 +296,32 @@ async function failureEvents(
   if (state?.lastErrorCode === code) return []
   const base = { repo: undefined, at, before: null, after: code, detail: { watch: watch.key } }
   if (!UNREACHABLE.has(code)) return [{ ...base, type: 'watch-failed', severity: 'warning' }]
-  return (await isOutage(deps)) ? [] : [{ ...base, type: 'hub-unreachable', severity: 'warning' }]
+  return (await openOutage(deps)) !== undefined ? [] : [{ ...base, type: 'hub-unreachable', severity: 'warning' }]
 }
 
 /** The first poll that succeeds ends an outage, whichever watch it is. */
-async function recoveryEvents(
-  deps: PipelineDeps,
-  states: readonly WatchState[],
-  watch: WatchEntry,
-  at: string,
-): Promise<ChangeEvent[]> {
-  const failed = states.find((entry) => UNREACHABLE.has(entry.lastErrorCode ?? ''))
-  if (failed === undefined || !(await isOutage(deps))) return []
+async function recoveryEvents(deps: PipelineDeps, watch: WatchEntry, at: string): Promise<ChangeEvent[]> {
+  const outage = await openOutage(deps)
+  if (outage === undefined) return []
   return [
     {
       type: 'hub-reachable',
       severity: 'notice',
       repo: undefined,
       at,
-      before: failed.lastErrorCode ?? null,
+      before: outage.after,
       after: 'ok',
       detail: { watch: watch.key },
     },
   ]
 }
 
-/** Whether the log says that the Hub cannot be reached. The states of watches cannot tell: some are never polled again. */
-async function isOutage(deps: PipelineDeps): Promise<boolean> {
+/**
+ * The event of an outage that no later event ended. The states of watches cannot tell: some are never polled again, and
+ * a failure of another kind may have come since.
+ */
+async function openOutage(deps: PipelineDeps): Promise<LoggedEvent | undefined> {
   const [lost] = await deps.catalog.events({ type: 'hub-unreachable', limit: 1 })
   const [found] = await deps.catalog.events({ type: 'hub-reachable', limit: 1 })
-  return (lost?.seq ?? 0) > (found?.seq ?? 0)
+  return lost !== undefined && lost.seq > (found?.seq ?? 0) ? lost : undefined
 }

@@ -53,3 +53,55 @@ test('a repository that only the listing lacks is not told at all', async () => 
 
   assert.deepEqual(after, { events: [], upstream: 'ok' })
 })
+
+test('a commit of a repository that the listing lacks is listed and archived', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', SPEC)
+  hub.world.addRepo('Qwen/B-2B', SPEC)
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  hub.world.hideFromListing('Qwen/A-1B', true)
+  const commit = hub.world.commit('Qwen/A-1B', { set: [{ path: 'new.json', content: '[]\n' }] })
+
+  for (let poll = 0; poll < POLLS; poll += 1) await vault.sync()
+
+  const row = await vault.archive.catalog.repoRow({ type: 'model', name: 'Qwen/A-1B' as never })
+  assert.deepEqual([row?.newest?.commit, row?.newest?.state, row?.upstream], [commit, 'sealed', 'ok'])
+  assert.equal((await vault.eventsOf('repo-updated')).length, 1)
+})
+
+test('a name that another repository took while the listing lacks it is told as recreated', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', SPEC)
+  hub.world.addRepo('Qwen/B-2B', SPEC)
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  const { hubId } = hub.world.repo('Qwen/A-1B')
+  hub.world.recreateRepo('Qwen/A-1B', SPEC)
+  hub.world.hideFromListing('Qwen/A-1B', true)
+
+  for (let poll = 0; poll < POLLS; poll += 1) await vault.sync()
+
+  assert.equal((await vault.eventsOf('repo-recreated')).length, 1)
+  assert.equal((await vault.archive.catalog.repoByHubId(hubId as never))?.upstream, 'recreated')
+})
+
+test('a single watched repository that is disabled is told at once and once, and its return, too', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', SPEC)
+  await using vault = await TestVault.open(hub, 'watch: [{ repo: Qwen/A-1B, every: 1s }]\n')
+  await vault.sync()
+  const before = await vault.events()
+  hub.world.setDisabled('Qwen/A-1B', 'info-403')
+
+  for (let poll = 0; poll < 3; poll += 1) assert.deepEqual((await vault.sync()).failed, [])
+  const row = await vault.archive.catalog.repoByName({ type: 'model', name: 'Qwen/A-1B' as never })
+  assert.equal(row?.upstream, 'disabled')
+  hub.world.setDisabled('Qwen/A-1B', false)
+  await vault.sync()
+
+  assert.deepEqual(
+    (await vault.events()).slice(before.length).map((event) => `${event.type} ${event.severity}`),
+    ['repo-disabled critical', 'repo-disabled notice'],
+  )
+})

@@ -145,3 +145,27 @@ test('large files wait outside the window, the pass says so, and inside it they 
   assert.equal(inside.stoppedBy, undefined)
   assert.equal(inside.sealed.length, 1)
 })
+
+test('an outage that another failure follows still ends with one event, and the next outage is told', async () => {
+  const clock = new HurriedClock()
+  await using hub = await startSimHub({ now: clock.now })
+  hub.world.addRepo('Qwen/A-1B', model('a'))
+  await using vault = await TestVault.open(hub, DEFAULT_YAML, clock)
+  await vault.sync()
+  const codesOf = async () => (await vault.sync()).failed.map(({ code }) => code)
+  for (let outage = 0; outage < 2; outage += 1) {
+    await hub.setOnline(false)
+    assert.deepEqual(await codesOf(), ['HUB_UNREACHABLE'])
+    await hub.setOnline(true)
+    const fault = hub.faults.add({
+      path: /\/api\/models/,
+      mutateJson: (json) => [...(json as object[]), { ...(json as object[])[0], _id: 'a'.repeat(24) }],
+    })
+    assert.deepEqual(await codesOf(), ['LISTING_INCOMPLETE'])
+    fault.remove()
+    assert.deepEqual(await codesOf(), [])
+  }
+
+  const types = (await vault.events()).map(({ type }) => type).filter((type) => type.startsWith('hub-'))
+  assert.deepEqual(types, ['hub-unreachable', 'hub-reachable', 'hub-unreachable', 'hub-reachable'])
+})

@@ -22,7 +22,7 @@ import type {
 import type { FileDecision } from './domain/decision.ts'
 import type { CommitId, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
-import type { Sibling } from './domain/listing.ts'
+import type { ContentKey, Sibling } from './domain/listing.ts'
 import type { Attestor, Coverage } from './domain/manifest.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
 import type { Digests } from './ports.ts'
@@ -74,17 +74,29 @@ export interface Catalog extends AsyncDisposable {
   ): Promise<void>
   /** Never to be sealed. What it wants is fetched all the same: each file proves itself. */
   blockSnapshot(snapshotId: number, code: string): Promise<void>
+  /** Lets snapshots that were blocked with one of these codes be tried again. */
+  unblockSnapshots(codes: readonly string[]): Promise<void>
   /** Without those under hold 'unwatched'. */
   pendingSnapshots(): Promise<PendingSnapshot[]>
+  /** Bytes of small contents that may be fetched and never failed, none of them larger than `maxSize`. */
+  smallBytesToFetch(maxSize: number): Promise<number>
+  /** Those of these contents that no pending snapshot wants. */
+  unwantedKeys(keys: readonly ContentKey[]): Promise<ContentKey[]>
   applySchedule(entries: readonly ScheduleEntry[]): Promise<void>
 
   // run jobs
-  /** Takes the next due job: small files first, then by rank. undefined when none is due. */
+  /**
+   * Takes the next due job that fits: small files first, then by rank. undefined when none is. It stays leased until it
+   * is completed, failed or released.
+   * @param options.maxBytes no larger job is taken; default: any size
+   * @param options.maxBytesOf another limit for these contents, of which some bytes are there already
+   */
   leaseJob(options: {
     nowMs: number
-    leaseMs: number
     smallOnly: boolean
     repos?: readonly number[]
+    maxBytes?: number
+    maxBytesOf?: ReadonlyMap<ContentKey, number>
   }): Promise<Job | undefined>
   /**
    * Makes waiting jobs due now (a human asked), except those whose bytes arrived wrong: these keep their pause.
@@ -95,6 +107,10 @@ export interface Catalog extends AsyncDisposable {
   nextDueMs(repos?: readonly number[]): Promise<number | undefined>
   /** Bytes are published: blob row, held files, aggregates; the job goes. Returns snapshots now complete. */
   completeJob(jobId: number, digests: Digests, attestedBy: readonly Attestor[], at: string): Promise<number[]>
+  /**
+   * Lets a job wait until its next try. A commit that was unknown three times running (SNAPSHOT_UNKNOWN) is gone: the
+   * snapshot is blocked with that code, if it alone wants these bytes.
+   */
   failJob(jobId: number, code: string, nextTryMs: number, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
   /** Gives a leased job back untouched (shutdown, disk full). */
   releaseJob(jobId: number): Promise<void>

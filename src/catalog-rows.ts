@@ -96,10 +96,17 @@ export interface PendingSnapshot {
   readonly ref: RepoRef
   readonly createdAt: string | undefined
   readonly isNewRelease: boolean
-  readonly isBumped: boolean
+  /** When it was put in front, as a number that only grows; 0 = never. */
+  readonly bumpedAs: number
   readonly upstream: UpstreamState
-  /** Missing wanted bytes of large files; a file shared with another snapshot counts in each. */
-  readonly missingLargeBytes: number
+  /** Code of why it is blocked. */
+  readonly blockedBy: string | undefined
+  /** Repository-wide refusal that some of its jobs met at their last try; undefined when none did. */
+  readonly refusalCode: string | undefined
+  /** Its missing large contents, each once; `jobId` is the same in every snapshot that misses the same bytes. */
+  readonly large: readonly { readonly jobId: number; readonly key: ContentKey; readonly size: number }[]
+  /** Bytes of all its missing contents, small ones too, each once. */
+  readonly missingBytes: number
 }
 
 /** A snapshot that a policy decides about: pending, or the newest of its repository. */
@@ -130,6 +137,8 @@ export interface Job {
   readonly isSmall: boolean
   /** How often it was leased before. */
   readonly attempts: number
+  /** Code of the last failure. */
+  readonly lastCode: string | undefined
   /** Where the bytes can be asked for: repositories and commits that list them, best first. At most 10. */
   readonly sources: readonly HubFile[]
 }

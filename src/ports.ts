@@ -156,6 +156,10 @@ export interface BlobStore {
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }>
   /** Bytes in partial files. */
   partialBytes(): Promise<number>
+  /** Size of every partial file. */
+  partialSizes(): Promise<ReadonlyMap<ContentKey, number>>
+  /** Bytes of what was set aside. */
+  quarantineBytes(): Promise<number>
   /** Bytes free for us on the archive's disk. */
   freeBytes(): Promise<number>
   /** Throws ARCHIVE_MISSING_MARKER when the archive's disk is not the one that was opened. */

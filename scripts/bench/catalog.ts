@@ -189,7 +189,7 @@ async function work(catalog: Catalog): Promise<void> {
   const leases: number[] = []
   const completions: number[] = []
   for (let at = 0; at < 1000; at += 1) {
-    const leased = await timed(() => catalog.leaseJob({ nowMs: at, leaseMs: 1e9, smallOnly: false }))
+    const leased = await timed(() => catalog.leaseJob({ nowMs: at, smallOnly: false }))
     leases.push(leased.ms)
     const job = leased.value
     if (job === undefined) break
@@ -205,7 +205,7 @@ async function work(catalog: Catalog): Promise<void> {
   say('complete a job', quantiles(completions))
   const ofRepo = await Promise.all(
     Array.from({ length: 200 }, (_, at) =>
-      timed(() => catalog.leaseJob({ nowMs: at, leaseMs: 1e9, smallOnly: false, repos: [SNAPSHOTS - at] })),
+      timed(() => catalog.leaseJob({ nowMs: at, smallOnly: false, repos: [SNAPSHOTS - at] })),
     ),
   )
   say(

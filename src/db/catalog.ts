@@ -2,7 +2,7 @@ import type { FileDecision } from '../domain/decision.ts'
 import type { CommitId, HubId, Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
-import type { Sibling } from '../domain/listing.ts'
+import type { ContentKey, Sibling } from '../domain/listing.ts'
 import type { Attestor, Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
@@ -17,6 +17,7 @@ import * as known from './known-repos.ts'
 import { listRepos, repoRow, type RepoPage } from './list-repos.ts'
 import { recordListing, redecide } from './listings.ts'
 import { isPaused, setPaused } from './meta.ts'
+import * as pending from './pending.ts'
 import { planRows, planTotals, type PlanPage } from './plan.ts'
 import { recordPoll } from './polls.ts'
 import { queuePage } from './queue.ts'
@@ -105,8 +106,17 @@ export class SqliteCatalog implements Catalog {
   blockSnapshot(snapshotId: number, code: string) {
     return this.#write((db) => snapshots.blockSnapshot(db, snapshotId, code))
   }
+  unblockSnapshots(codes: readonly string[]) {
+    return this.#write((db) => snapshots.unblockSnapshots(db, codes))
+  }
   pendingSnapshots() {
-    return this.#read((db) => snapshots.pendingSnapshots(db))
+    return this.#read((db) => pending.pendingSnapshots(db))
+  }
+  smallBytesToFetch(maxSize: number) {
+    return this.#read((db) => pending.smallBytesToFetch(db, maxSize))
+  }
+  unwantedKeys(keys: readonly ContentKey[]) {
+    return this.#read((db) => pending.unwantedKeys(db, keys))
   }
   applySchedule(entries: readonly ScheduleEntry[]) {
     return this.#write((db) => applySchedule(db, entries))

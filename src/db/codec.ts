@@ -107,3 +107,8 @@ export function contentKeyOfJob(row: { digest: Buffer; size: number }): ContentK
   if (row.digest.length === 32) return `sha256-${sha256Of(row.digest)}`
   return `git-${gitOidOf(row.digest)}-${row.size}`
 }
+
+/** The digest inside a content key, as a job stores it. */
+export function digestOfKey(key: ContentKey): Buffer {
+  return Buffer.from(key.split('-')[1] ?? '', 'hex')
+}

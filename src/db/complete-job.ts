@@ -8,6 +8,7 @@ import { holdCode } from './hold.ts'
 import { JOB_STATES } from './jobs.ts'
 import { addToCounters, exact } from './meta.ts'
 import type { Db } from './schema.ts'
+import { COMMIT_GONE } from './snapshots.ts'
 
 /**
  * Notes that a job's bytes are published: every file that waited for them is held. The same bytes may have been wanted
@@ -103,10 +104,12 @@ async function holdFiles(db: Db, jobId: number, blobId: number, verifiedMs: numb
 async function moveCounts(db: Db, held: Waiting): Promise<boolean> {
   const before = await db
     .selectFrom('snapshots')
-    .select(['state', 'hold', 'files_held', 'bytes_held', 'missing_files', 'missing_large_bytes'])
+    .select(['state', 'blocked_by', 'hold', 'files_held', 'bytes_held', 'missing_files', 'missing_large_bytes'])
     .where('id', '=', held.snapshot_id)
     .executeTakeFirstOrThrow()
   const missingFiles = before.missing_files - held.files
+  // Other commits had all that it lacked.
+  const isWhole = missingFiles === 0 && before.blocked_by === COMMIT_GONE
   const missingLarge = Math.max(0, before.missing_large_bytes - held.large_files * held.size)
   await db
     .updateTable('snapshots')
@@ -116,8 +119,9 @@ async function moveCounts(db: Db, held: Waiting): Promise<boolean> {
       missing_files: missingFiles,
       missing_large_bytes: missingFiles === 0 ? 0 : missingLarge,
       hold: missingFiles === 0 ? holdCode('none') : before.hold,
+      ...(isWhole ? { state: 'fetching', blocked_by: null } : {}),
     })
     .where('id', '=', held.snapshot_id)
     .execute()
-  return missingFiles === 0 && before.state !== 'blocked'
+  return missingFiles === 0 && (isWhole || before.state !== 'blocked')
 }

@@ -1,9 +1,11 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
+import type { ContentKey } from '../domain/listing.ts'
 import type { Job, QueueRow } from '../catalog-rows.ts'
-import { commitOf, contentKeyOfJob, pathOfKey, refOf } from './codec.ts'
+import { commitOf, contentKeyOfJob, digestOfKey, pathOfKey, refOf } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
 import { isPaused } from './meta.ts'
 import type { Db } from './schema.ts'
+import { blockSnapshot, COMMIT_GONE } from './snapshots.ts'
 
 /** States of a job as stored. */
 export const JOB_STATES = { ready: 0, leased: 1, waiting: 2 } as const
@@ -14,25 +16,26 @@ const SOURCES_CONSIDERED = 200
 
 export interface LeaseOptions {
   readonly nowMs: number
-  readonly leaseMs: number
   readonly smallOnly: boolean
   readonly repos?: readonly number[]
+  readonly maxBytes?: number
+  readonly maxBytesOf?: ReadonlyMap<ContentKey, number>
 }
 
-/** Takes the next due job: small files first, then by rank; nothing while the queue is paused. */
+/** Takes the next due job that fits: small files first, then by rank; nothing while the queue is paused. */
 export async function leaseJob(db: Db, options: LeaseOptions): Promise<Job | undefined> {
   if (await isPaused(db)) return undefined
   await wakeJobs(db, options.nowMs)
   const jobId =
     options.repos === undefined
-      ? ((await nextJob(db, 1)) ?? (options.smallOnly ? undefined : await nextJob(db, 0)))
-      : await nextJobOfRepos(db, options.repos, options.smallOnly)
+      ? ((await nextJob(db, 1, options)) ?? (options.smallOnly ? undefined : await nextJob(db, 0, options)))
+      : await nextJobOfRepos(db, options.repos, options)
   if (jobId === undefined) return undefined
   const job = await db
     .updateTable('jobs')
     .set((eb) => ({
       state: JOB_STATES.leased,
-      until_ms: options.nowMs + options.leaseMs,
+      until_ms: 0,
       attempts: eb('attempts', '+', 1),
     }))
     .where('id', '=', jobId)
@@ -44,17 +47,18 @@ export async function leaseJob(db: Db, options: LeaseOptions): Promise<Job | und
     size: job.size,
     isSmall: job.is_small === 1,
     attempts: job.attempts - 1,
+    lastCode: job.last_code ?? undefined,
     sources: await sourcesOf(db, jobId),
   }
 }
 
-/** Pauses that are over, and leases whose holder died. */
+/** Pauses that are over. A lease has no end of its own: a living process would lease what it still downloads. */
 async function wakeJobs(db: Db, nowMs: number): Promise<void> {
   await db
     .updateTable('jobs')
     .set({ state: JOB_STATES.ready, until_ms: 0 })
     .where(IS_NOT_READY)
-    .where('state', 'in', [JOB_STATES.leased, JOB_STATES.waiting])
+    .where('state', '=', JOB_STATES.waiting)
     .where('is_runnable', 'in', [0, 1])
     .where('until_ms', '<=', nowMs)
     .execute()
@@ -67,13 +71,26 @@ async function wakeJobs(db: Db, nowMs: number): Promise<void> {
 const SAME_CONTENT_IS_FREE = sql<boolean>`NOT EXISTS (SELECT 1 FROM jobs AS other
   WHERE other.digest = jobs.digest AND other.state = ${sql.lit(JOB_STATES.leased)})`
 
-async function nextJob(db: Db, isSmall: 0 | 1): Promise<number | undefined> {
+/** More unfinished files than these are not looked at one by one: what they lack must fit as if they were not there. */
+const MAX_STARTED = 100
+
+function fits({ maxBytes, maxBytesOf }: LeaseOptions): RawBuilder<boolean> {
+  if (maxBytes === undefined) return sql<boolean>`1`
+  const others = [...(maxBytesOf ?? [])]
+    .filter(([, max]) => max > maxBytes)
+    .slice(0, MAX_STARTED)
+    .map(([key, max]) => sql<boolean>`(jobs.digest = ${digestOfKey(key)} AND jobs.size <= ${max})`)
+  return sql<boolean>`(${sql.join([sql<boolean>`jobs.size <= ${maxBytes}`, ...others], sql` OR `)})`
+}
+
+async function nextJob(db: Db, isSmall: 0 | 1, options: LeaseOptions): Promise<number | undefined> {
   const row = await db
     .selectFrom('jobs')
     .select('id')
     .where('state', '=', JOB_STATES.ready)
     .where('is_runnable', '=', 1)
     .where('is_small', '=', isSmall)
+    .where(fits(options))
     .where(SAME_CONTENT_IS_FREE)
     .orderBy('rank')
     .orderBy('id')
@@ -83,7 +100,7 @@ async function nextJob(db: Db, isSmall: 0 | 1): Promise<number | undefined> {
 }
 
 /** The same among the jobs of some repositories: snapshot by snapshot, so that others' jobs are not even read. */
-async function nextJobOfRepos(db: Db, repos: readonly number[], smallOnly: boolean): Promise<number | undefined> {
+async function nextJobOfRepos(db: Db, repos: readonly number[], options: LeaseOptions): Promise<number | undefined> {
   if (repos.length === 0) return undefined
   const snapshots = await db
     .selectFrom('snapshots')
@@ -93,7 +110,7 @@ async function nextJobOfRepos(db: Db, repos: readonly number[], smallOnly: boole
     .orderBy('rank')
     .orderBy('id')
     .execute()
-  for (const isSmall of smallOnly ? ([1] as const) : ([1, 0] as const)) {
+  for (const isSmall of options.smallOnly ? ([1] as const) : ([1, 0] as const)) {
     for (const snapshot of snapshots) {
       const row = await db
         .selectFrom('job_files')
@@ -103,6 +120,7 @@ async function nextJobOfRepos(db: Db, repos: readonly number[], smallOnly: boole
         .where('job_files.is_small', '=', isSmall)
         .where('jobs.state', '=', JOB_STATES.ready)
         .where('jobs.is_runnable', '=', 1)
+        .where(fits(options))
         .where(SAME_CONTENT_IS_FREE)
         .limit(1)
         .executeTakeFirst()
@@ -178,6 +196,25 @@ export async function failJob(db: Db, jobId: number, code: string, nextTryMs: nu
     .set({ state: JOB_STATES.waiting, until_ms: nextTryMs, last_code: code })
     .where('id', '=', jobId)
     .execute()
+  if (code === COMMIT_GONE) await blockIfGone(db, jobId)
+}
+
+/** A commit may be unknown for a moment to a Hub that has just been told of it. */
+const TRIES_UNTIL_GONE = 3
+
+/** A commit that was squashed away never comes back. Where others want the same bytes, theirs may be another answer. */
+async function blockIfGone(db: Db, jobId: number): Promise<void> {
+  const job = await db.selectFrom('jobs').select('attempts').where('id', '=', jobId).executeTakeFirst()
+  if (job === undefined || job.attempts < TRIES_UNTIL_GONE) return
+  const wantedBy = await db
+    .selectFrom('job_files')
+    .select('snapshot_id')
+    .distinct()
+    .where('job_id', '=', jobId)
+    .limit(2)
+    .execute()
+  const [only, other] = wantedBy
+  if (only !== undefined && other === undefined) await blockSnapshot(db, only.snapshot_id, COMMIT_GONE)
 }
 
 /** Gives a leased job back as if it had not been leased. */

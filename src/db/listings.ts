@@ -57,7 +57,7 @@ async function insertSnapshot(db: Db, { listing, repoId, policyKey }: ListingRec
       coverage: 'selection',
       hold: 0,
       rank: UNRANKED,
-      is_bumped: 0,
+      bumped_as: 0,
       policy_key: policyKey,
       listed_at: listing.observedAt,
       manifest_revision: 0,

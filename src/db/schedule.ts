@@ -20,18 +20,16 @@ export async function applySchedule(db: Db, entries: readonly ScheduleEntry[]): 
   await refreshJobsOf(db, moved)
 }
 
-/** Puts a repository's pending snapshots in front of everything. Returns how many there are. */
+/** Puts a repository's pending snapshots in front of everything, also of those that were put there before. Returns how many there are. */
 export async function bump(db: Db, repoId: number): Promise<number> {
   const first = await db
     .selectFrom('snapshots')
-    .select('rank')
+    .select((eb) => [eb.fn.min<number | null>('rank').as('rank'), eb.fn.max<number | null>('bumped_as').as('bump')])
     .where(IS_PENDING)
-    .orderBy('rank')
-    .limit(1)
     .executeTakeFirst()
   const moved = await db
     .updateTable('snapshots')
-    .set({ is_bumped: 1, rank: (first?.rank ?? 0) - 1 })
+    .set({ bumped_as: (first?.bump ?? 0) + 1, rank: (first?.rank ?? 0) - 1 })
     .where('repo_id', '=', repoId)
     .where(IS_PENDING)
     .returning('id')

@@ -86,7 +86,8 @@ export interface SnapshotsTable {
   /** Index into HOLD_ORDER. */
   hold: number
   rank: number
-  is_bumped: Flag
+  /** When it was put in front, as a number that only grows; 0 = never. */
+  bumped_as: number
   policy_key: string
   listed_at: string
   sealed_at: string | null
@@ -162,7 +163,7 @@ export interface JobsTable {
   hold: number
   is_runnable: Flag
   attempts: number
-  /** End of the lease, or time of the next try. */
+  /** Time of the next try of a waiting job. */
   until_ms: number
   last_code: string | null
 }

@@ -35,7 +35,7 @@ export async function recordSealed(
       sealed_at: manifest.sealedAt,
       manifest_revision: manifest.revision,
       sealed_files: snapshot.files_held,
-      is_bumped: 0,
+      bumped_as: 0,
       hold: holdCode('none'),
     })
     .where('id', '=', snapshotId)

@@ -1,10 +1,10 @@
 import type { Coverage } from '../domain/manifest.ts'
 import type { CommitId } from '../domain/digest.ts'
 import type { RepoName, RepoType } from '../domain/repo.ts'
-import type { DecidedSnapshot, PendingSnapshot, SnapshotRow, SnapshotState, UpstreamState } from '../catalog-rows.ts'
+import type { DecidedSnapshot, SnapshotRow, SnapshotState } from '../catalog-rows.ts'
 import { bytesOf, commitOf, hubIdOf, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
-import { holdOf, UNWATCHED } from './hold.ts'
+import { holdOf } from './hold.ts'
 import { copyToRepo } from './newest.ts'
 import type { Db, SnapshotsTable } from './schema.ts'
 
@@ -96,32 +96,23 @@ export async function decidedSnapshots(db: Db): Promise<DecidedSnapshot[]> {
   return [...pending.map((row) => decided(row, true)), ...settled.map((row) => decided(row, false))]
 }
 
-/** Snapshots with missing wanted files that somebody still wants, in their present order. */
-export async function pendingSnapshots(db: Db): Promise<PendingSnapshot[]> {
-  const rows = await db
-    .selectFrom('snapshots')
-    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
-    .select(['snapshots.id', 'snapshots.repo_id', 'snapshots.is_bumped', 'snapshots.missing_large_bytes'])
-    .select(['repos.type', 'repos.name', 'repos.created_at', 'repos.is_new_release', 'repos.upstream'])
-    .where(IS_PENDING)
-    .where('snapshots.hold', '<>', UNWATCHED)
-    .orderBy('snapshots.rank')
-    .orderBy('snapshots.id')
-    .execute()
-  return rows.map((row) => ({
-    snapshotId: row.id,
-    repoId: row.repo_id,
-    ref: refOf(row),
-    createdAt: row.created_at ?? undefined,
-    isNewRelease: row.is_new_release === 1,
-    isBumped: row.is_bumped === 1,
-    upstream: row.upstream as UpstreamState,
-    missingLargeBytes: row.missing_large_bytes,
-  }))
-}
+/** A commit that was squashed away: the Hub never offers it again. What it lacks may still come from other commits. */
+export const COMMIT_GONE = 'SNAPSHOT_UNKNOWN'
 
 /** Marks a snapshot that must not be sealed. What it wants is fetched all the same: each file proves itself. */
 export async function blockSnapshot(db: Db, snapshotId: number, code: string): Promise<void> {
   await db.updateTable('snapshots').set({ state: 'blocked', blocked_by: code }).where('id', '=', snapshotId).execute()
   await copyToRepo(db, snapshotId)
+}
+
+/** Snapshots blocked with one of these codes are open again; a complete one is sealable at once. */
+export async function unblockSnapshots(db: Db, codes: readonly string[]): Promise<void> {
+  const blocked = await db
+    .updateTable('snapshots')
+    .set({ state: 'fetching', blocked_by: null })
+    .where('state', '=', 'blocked')
+    .where('blocked_by', 'in', [...codes])
+    .returning('id')
+    .execute()
+  for (const { id } of blocked) await copyToRepo(db, id)
 }

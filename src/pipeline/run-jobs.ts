@@ -4,13 +4,22 @@ import type { CommitId } from '../domain/digest.ts'
 import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
+import type { ContentKey } from '../domain/listing.ts'
 import { printRepo } from '../domain/repo.ts'
 import { contradictionEvent } from '../domain/witness.ts'
 import { TokenBucket } from '../lib/token-bucket.ts'
 import type { Job } from '../catalog-rows.ts'
 import type { Digests } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
-import { asArchiveError, takeRoom, unmeasuredRoom, type DiskRoom } from './disk-room.ts'
+import {
+  asArchiveError,
+  limitsOf,
+  measureRoom,
+  refusalOf,
+  takeRoom,
+  unmeasuredRoom,
+  type DiskRoom,
+} from './disk-room.ts'
 import { downloadBlob, HeldBack, type Closure, type SharedTransfer } from './download-blob.ts'
 import { mayLargeFilesMove } from './schedule-jobs.ts'
 import { sealSnapshots } from './seal-snapshot.ts'
@@ -18,8 +27,6 @@ import { verifyBlob } from './verify-blob.ts'
 
 /** Downloads at the same time: small files hide each other's round trips, large ones share the line. */
 const PARALLEL_DOWNLOADS = 8
-/** Longer than any pause of a living process; leases of a dead one are released at the next start anyway. */
-const LEASE_MS = 24 * 60 * 60 * 1000
 /** How often the catalog is asked for new work while a slot is free and something still runs. */
 const LOOK_AGAIN_MS = 2000
 
@@ -51,7 +58,8 @@ interface Run {
   /** What is an event already in this run. */
   readonly announced: Set<string>
   readonly room: DiskRoom
-  bytesInFlight: number
+  /** Whole sizes of what is downloaded now. */
+  readonly running: Map<ContentKey, number>
   mayBeComplete: boolean
   bug: Error | undefined
 }
@@ -74,7 +82,7 @@ export async function runJobs(
     closed: new Map(),
     announced: new Set(),
     room: unmeasuredRoom(),
-    bytesInFlight: 0,
+    running: new Map(),
     mayBeComplete: true,
     bug: undefined,
   }
@@ -104,7 +112,7 @@ async function step(
   const mayStart = run.result.stoppedBy === undefined && run.bug === undefined && queue.pending < PARALLEL_DOWNLOADS
   const job = mayStart ? await leaseFitting(run, repos) : undefined
   if (job !== undefined) {
-    run.bytesInFlight += job.size
+    run.running.set(job.key, job.size)
     void queue.add(() => runJob(run, job, signal))
     return true
   }
@@ -113,20 +121,32 @@ async function step(
   return true
 }
 
-/** The next job, if archive, disk and budget can take it now; else it goes back and `stoppedBy` says why. */
+/**
+ * The next job that disk and budget can take now: one that is too large lets others pass. When nothing runs and nothing
+ * that is due fits, `stoppedBy` says why.
+ */
 async function leaseFitting(run: Run, repos: readonly number[] | undefined): Promise<Job | undefined> {
-  const { deps } = run
-  const nowMs = deps.clock.now()
-  const job = await deps.catalog.leaseJob({
-    nowMs,
-    leaseMs: LEASE_MS,
+  const { deps, room, running } = run
+  const options = {
+    nowMs: deps.clock.now(),
     smallOnly: !mayLargeFilesMove(deps),
     ...(repos === undefined ? {} : { repos }),
-  })
-  if (job === undefined) return undefined
-  run.result.stoppedBy = await takeRoom(deps, run.room, job.size, run.bytesInFlight)
-  if (run.result.stoppedBy === undefined) return job
-  await deps.catalog.releaseJob(job.jobId)
+  }
+  // What was measured a moment ago may have changed for the better: nothing is refused before a new measurement.
+  for (const isLast of [false, true]) {
+    if (isLast) room.measuredAtMs = Number.NEGATIVE_INFINITY
+    run.result.stoppedBy = await measureRoom(deps, room, running)
+    if (run.result.stoppedBy !== undefined) return undefined
+    const job = await deps.catalog.leaseJob({ ...options, ...limitsOf(room) })
+    if (job === undefined) continue
+    takeRoom(room, job)
+    return job
+  }
+  if (running.size > 0) return undefined
+  const tooLarge = await deps.catalog.leaseJob(options)
+  if (tooLarge === undefined) return undefined
+  await deps.catalog.releaseJob(tooLarge.jobId)
+  run.result.stoppedBy = refusalOf(deps.settings, room, tooLarge.size)
   return undefined
 }
 
@@ -162,7 +182,7 @@ async function runJob(run: Run, job: Job, signal: AbortSignal): Promise<void> {
       run.bug ??= bug instanceof Error ? bug : new Error(String(bug))
     })
   } finally {
-    run.bytesInFlight -= job.size
+    run.running.delete(job.key)
   }
 }
 
@@ -212,11 +232,16 @@ async function settleFailure(run: Run, job: Job, error: unknown, signal: AbortSi
   run.announced.add(news)
   const events = isNews ? [failureEvent(deps, job, code, message, error)] : []
   announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
-  result.failed.push({ repo, path, code, message })
+  if (!(isLoss(code) && job.lastCode === code)) result.failed.push({ repo, path, code, message })
   if (source !== undefined) deps.progress.failed(source, code, message)
   const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }
   deps.log.warn(fields, 'download failed')
   if (code === 'INTERNAL') throw error
+}
+
+/** Refusals of a whole repository or commit: known after the first, and no failure of each later pass. */
+function isLoss(code: ErrorCode): boolean {
+  return ['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE', 'SNAPSHOT_UNKNOWN'].includes(code)
 }
 
 function failureEvent(deps: PipelineDeps, job: Job, code: ErrorCode, message: string, error: unknown): ChangeEvent {

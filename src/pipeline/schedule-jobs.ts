@@ -1,6 +1,9 @@
-import { scheduleSnapshots } from '../domain/schedule.ts'
+import type { ContentKey } from '../domain/listing.ts'
+import { scheduleSnapshots, type Candidate } from '../domain/schedule.ts'
 import { isInsideWindow } from '../domain/settings.ts'
+import type { PendingSnapshot, UpstreamState } from '../catalog-rows.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
+import { measureStored } from './disk-room.ts'
 
 /** What the budget and the disk hold back after scheduling. */
 export interface Held {
@@ -14,24 +17,27 @@ export interface Held {
  * @param before what was held back at the last call, to raise each event once
  */
 export async function scheduleJobs(deps: PipelineDeps, before: Held | undefined): Promise<Held> {
-  const [pending, totals, freeBytes, partialBytes] = await Promise.all([
+  const [pending, stored] = await Promise.all([
     deps.catalog.pendingSnapshots(),
-    deps.catalog.totals(),
-    deps.blobs.freeBytes(),
-    deps.blobs.partialBytes(),
+    measureStored(deps, new Map<ContentKey, number>()),
   ])
   const { budgetBytes, reserveBytes } = deps.settings
-  const entries = scheduleSnapshots(pending, {
-    budgetBytes: budgetBytes - totals.blobBytes,
-    // What is in partial files already is part of what the pending snapshots still count as missing.
-    diskBytes: freeBytes - reserveBytes + partialBytes,
-  })
+  const { usedBytes, freeBytes, partials } = stored
+  const [budgetLeft, diskLeft] = [budgetBytes - usedBytes, freeBytes - reserveBytes]
+  const entries = scheduleSnapshots(
+    pending.map((snapshot) => candidateOf(snapshot, partials)),
+    {
+      budgetBytes: budgetLeft,
+      diskBytes: diskLeft,
+      smallBytes: await deps.catalog.smallBytesToFetch(Math.max(0, Math.min(budgetLeft, diskLeft))),
+    },
+  )
   await deps.catalog.applySchedule(entries)
   const held = {
     byBudget: entries.filter((entry) => entry.hold === 'budget').length,
     byReserve: entries.filter((entry) => entry.hold === 'reserve').length,
   }
-  const detail = { blobBytes: totals.blobBytes, budgetBytes, freeBytes, reserveBytes }
+  const detail = { usedBytes, budgetBytes, freeBytes, reserveBytes }
   if (held.byBudget > 0 && (before?.byBudget ?? 0) === 0) {
     await raiseOnce(deps, 'budget-reached', { ...detail, snapshotsHeldBack: held.byBudget })
   }
@@ -39,6 +45,18 @@ export async function scheduleJobs(deps: PipelineDeps, before: Held | undefined)
     await raiseOnce(deps, 'disk-low', { ...detail, snapshotsHeldBack: held.byReserve })
   }
   return held
+}
+
+const GONE = new Set<UpstreamState>(['unavailable', 'disabled', 'recreated'])
+
+function candidateOf(snapshot: PendingSnapshot, partials: ReadonlyMap<ContentKey, number>): Candidate {
+  const { large, upstream, blockedBy, refusalCode, ...rest } = snapshot
+  return {
+    ...rest,
+    large: large.map(({ jobId, key, size }) => ({ id: jobId, size, startedBytes: partials.get(key) ?? 0 })),
+    refusedAs: refusalCode === undefined ? undefined : refusalCode === 'REPO_GATED' ? 'gated' : 'unavailable',
+    isGone: GONE.has(upstream) || blockedBy === 'SNAPSHOT_UNKNOWN',
+  }
 }
 
 /** Once a day at most: a service restarted every hour must not repeat the same news every hour. */

@@ -164,12 +164,29 @@ class FolderBlobStore implements BlobStore {
   }
 
   async partialBytes(): Promise<number> {
+    let bytes = 0
+    for (const size of (await this.partialSizes()).values()) bytes += size
+    return bytes
+  }
+
+  async partialSizes(): Promise<ReadonlyMap<ContentKey, number>> {
     return onDisk(this.#layout, this.#layout.partial, async () => {
-      let bytes = 0
+      const sizes = new Map<ContentKey, number>()
       for (const name of await readdir(this.#layout.partial)) {
-        const facts = name.endsWith('.part') ? await lstatIfThere(join(this.#layout.partial, name)) : undefined
+        const key = keyOfPartial(name)
+        const facts = key === undefined ? undefined : await lstatIfThere(join(this.#layout.partial, name))
         // A second name means: published, killed before the first name was removed.
-        if (facts?.isFile() && facts.nlink === 1) bytes += facts.size
+        if (key !== undefined && facts?.isFile() && facts.nlink === 1) sizes.set(key, facts.size)
+      }
+      return sizes
+    })
+  }
+
+  async quarantineBytes(): Promise<number> {
+    return onDisk(this.#layout, this.#layout.quarantine, async () => {
+      let bytes = 0
+      for (const name of await readdir(this.#layout.quarantine)) {
+        bytes += (await lstatIfThere(join(this.#layout.quarantine, name)))?.size ?? 0
       }
       return bytes
     })
@@ -228,6 +245,11 @@ class FolderBlobStore implements BlobStore {
     }
     this.#settled.add(folder)
   }
+}
+
+function keyOfPartial(name: string): ContentKey | undefined {
+  const key = /^(sha256-[0-9a-f]{64}|git-[0-9a-f]{40}-\d+)\.part$/.exec(name)?.[1]
+  return key as ContentKey | undefined
 }
 
 async function lstatIfThere(path: string): Promise<Stats | undefined> {

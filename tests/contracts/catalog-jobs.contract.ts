@@ -155,16 +155,120 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       )
     })
 
-    test('`leaseJob` gives a job again when its lease ran out, and not before', async () => {
+    test('`leaseJob` gives no job twice, however late it is', async () => {
       await using catalog = await open()
       await addListed(catalog, 'Qwen/A', [smallFile('a')])
-      const first = await catalog.leaseJob({ nowMs: 1000, leaseMs: 100, smallOnly: false })
 
-      assert.equal(await catalog.leaseJob({ nowMs: 1099, leaseMs: 100, smallOnly: false }), undefined)
-      const second = await catalog.leaseJob({ nowMs: 1100, leaseMs: 100, smallOnly: false })
+      assert.equal(pathOf(await catalog.leaseJob({ ...ANY_JOB, nowMs: 1000 })), 'a')
 
-      assert.equal(second?.jobId, first?.jobId)
-      assert.deepEqual([first?.attempts, second?.attempts], [0, 1])
+      assert.equal(await catalog.leaseJob({ ...ANY_JOB, nowMs: 1e15 }), undefined)
+    })
+
+    test('`leaseJob` with maxBytes lets smaller jobs pass', async () => {
+      await using catalog = await open()
+      const files = [smallFile('s900', 900), smallFile('s9', 9), largeFile('l6000', 6000), largeFile('l5000', 5000)]
+      const { repoId } = await addListed(catalog, 'Qwen/A', files)
+
+      for (const repos of [undefined, [repoId]]) {
+        const options = { ...ANY_JOB, ...(repos === undefined ? {} : { repos }) }
+        assert.equal(await catalog.leaseJob({ ...options, maxBytes: 8 }), undefined)
+        assert.equal(await catalog.leaseJob({ ...options, maxBytes: -1 }), undefined)
+        const taken: (string | undefined)[] = []
+        for (const maxBytes of [899, 899, 5999, 5999]) {
+          const job = await catalog.leaseJob({ ...options, maxBytes })
+          taken.push(pathOf(job))
+        }
+        assert.deepEqual(taken, ['s9', undefined, 's900', 'l5000'])
+        const begun = new Map([[`sha256-${sha256Of('l6000')}` as const, 6000]])
+        assert.equal(
+          await catalog.leaseJob({
+            ...options,
+            maxBytes: 10,
+            maxBytesOf: new Map([...begun].map(([key]) => [key, 5999])),
+          }),
+          undefined,
+        )
+        assert.equal(pathOf(await catalog.leaseJob({ ...options, maxBytes: 10, maxBytesOf: begun })), 'l6000')
+        await catalog.releaseAllLeases()
+      }
+    })
+
+    test('`pendingSnapshots` names each missing content once, with the same id in every snapshot', async () => {
+      await using catalog = await open()
+      const weights = largeFile('weights')
+      const a = await addListed(catalog, 'Qwen/A', [
+        weights,
+        { ...weights, path: 'copy' },
+        smallFile('s', 10),
+        smallFile('t', 10, 's'),
+      ])
+      const b = await addListed(catalog, 'Qwen/B', [weights, largeFile('other', 7000)])
+
+      const pending = new Map((await catalog.pendingSnapshots()).map((one) => [one.snapshotId, one]))
+      const [ofA, ofB] = [pending.get(a.snapshotId), pending.get(b.snapshotId)]
+
+      assert.deepEqual([ofA?.large.length, ofA?.missingBytes], [1, 5010])
+      assert.deepEqual([ofB?.large.length, ofB?.missingBytes], [2, 12_000])
+      assert.ok(ofB?.large.some(({ jobId }) => jobId === ofA?.large[0]?.jobId))
+    })
+
+    test('`smallBytesToFetch` counts what may come, and nothing that failed or does not fit', async () => {
+      await using catalog = await open()
+      await addListed(catalog, 'Qwen/A', [smallFile('a', 10), smallFile('b', 20), smallFile('c', 300), largeFile('l')])
+      await addListed(catalog, 'Qwen/B', [smallFile('a', 10)])
+
+      assert.equal(await catalog.smallBytesToFetch(1000), 330)
+      assert.equal(await catalog.smallBytesToFetch(299), 30)
+      const job = await catalog.leaseJob({ ...ANY_JOB, maxBytes: 10 })
+      assert.equal(await catalog.smallBytesToFetch(1000), 330, 'what runs is not held yet')
+      await catalog.failJob(job?.jobId ?? -1, 'REPO_GATED', 0, [])
+      await catalog.makeDue()
+      assert.equal(await catalog.smallBytesToFetch(1000), 320)
+    })
+
+    test('`unwantedKeys` tells contents without a job', async () => {
+      await using catalog = await open()
+      await addListed(catalog, 'Qwen/A', [smallFile('s', 10), largeFile('l')])
+      const wanted = [`git-${gitOidOf('s')}-10`, `sha256-${sha256Of('l')}`] as const
+      const others = [`git-${gitOidOf('x')}-10`, `sha256-${sha256Of('x')}`] as const
+
+      assert.deepEqual(await catalog.unwantedKeys([...wanted, ...others]), others)
+      assert.deepEqual(await catalog.unwantedKeys([]), [])
+    })
+
+    test('a commit that stays unknown blocks the snapshot that alone wants it, until others have all it lacks', async () => {
+      await using catalog = await open()
+      const a = await addListed(catalog, 'Qwen/A', [largeFile('own'), largeFile('shared')])
+      await addListed(catalog, 'Qwen/B', [largeFile('shared')])
+      const failAll = async () => {
+        await catalog.makeDue()
+        for (let turn = 0; turn < 2; turn += 1) {
+          const job = await catalog.leaseJob(ANY_JOB)
+          await catalog.failJob(job?.jobId ?? -1, 'SNAPSHOT_UNKNOWN', 1e9, [])
+        }
+      }
+      const pendingA = async () => (await catalog.pendingSnapshots()).find((one) => one.snapshotId === a.snapshotId)
+
+      await failAll()
+      await failAll()
+      assert.deepEqual(
+        [(await pendingA())?.blockedBy, (await pendingA())?.refusalCode],
+        [undefined, 'SNAPSHOT_UNKNOWN'],
+      )
+      await failAll()
+
+      assert.equal((await pendingA())?.blockedBy, 'SNAPSHOT_UNKNOWN')
+      const pending = await catalog.pendingSnapshots()
+      assert.deepEqual(
+        pending.filter((one) => one.blockedBy !== undefined).length,
+        1,
+        'another commit may still have it',
+      )
+      await catalog.makeDue()
+      assert.equal((await catalog.leaseJob(ANY_JOB))?.lastCode, 'SNAPSHOT_UNKNOWN')
+      await catalog.releaseAllLeases()
+      assert.equal((await fetchAll(catalog)).length, 2)
+      assert.equal((await catalog.sealable()).length, 2)
     })
 
     test('`releaseJob` and `releaseAllLeases` give leases back', async () => {
@@ -205,7 +309,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.equal((await catalog.leaseJob({ ...ANY_JOB, nowMs: 1200 }))?.jobId, a?.jobId)
       await catalog.makeDue()
       assert.equal(await catalog.leaseJob({ ...ANY_JOB, nowMs: 1200 }), undefined)
-      assert.equal((await catalog.leaseJob({ ...ANY_JOB, nowMs: 9000, leaseMs: 1 }))?.attempts, 2)
+      assert.equal((await catalog.leaseJob({ ...ANY_JOB, nowMs: 9000 }))?.attempts, 1)
     })
 
     test('`completeJob` completes every snapshot that waited, once', async () => {
@@ -305,15 +409,21 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
 
     test('`bump` puts a repo in front until the next schedule says otherwise', async () => {
       await using catalog = await open()
-      await addListed(catalog, 'Qwen/A', [largeFile('a')])
+      const a = await addListed(catalog, 'Qwen/A', [largeFile('a')])
       const b = await addListed(catalog, 'Qwen/B', [largeFile('b')])
 
       assert.equal(await catalog.bump(b.repoId), 1)
       assert.equal(await catalog.bump(b.repoId + 1), 0)
 
       const [first] = await catalog.pendingSnapshots()
-      assert.deepEqual([first?.snapshotId, first?.isBumped], [b.snapshotId, true])
+      assert.deepEqual([first?.snapshotId, first?.bumpedAs], [b.snapshotId, 1])
       assert.equal(pathOf(await catalog.leaseJob(ANY_JOB)), 'b')
+      await catalog.bump(a.repoId)
+      const again = await catalog.pendingSnapshots()
+      assert.deepEqual(
+        again.map((one) => one.bumpedAs),
+        [2, 1],
+      )
     })
 
     test('`applySchedule` ignores snapshots that want nothing or are unknown', async () => {

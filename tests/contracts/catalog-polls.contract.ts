@@ -77,7 +77,7 @@ export function catalogPollsContract(name: string, open: OpenEmptyCatalog): void
       assert.equal(row?.repoId, repoId)
       assert.equal(row?.newest?.ref.name, 'Qwen/Old')
       assert.equal(await catalog.repoByName(refOf('Qwen/Old')), undefined)
-      const job = await catalog.leaseJob({ nowMs: 1, leaseMs: 1, smallOnly: false })
+      const job = await catalog.leaseJob({ nowMs: 1, smallOnly: false })
       assert.equal(job?.sources[0]?.ref.name, 'Qwen/New')
     })
 

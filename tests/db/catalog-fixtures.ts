@@ -147,7 +147,7 @@ export async function admitAll(catalog: Catalog): Promise<void> {
   await catalog.applySchedule(ids.map((snapshotId, rank) => ({ snapshotId, rank, hold: 'none' as const })))
 }
 
-export const ANY_JOB = { nowMs: 1000, leaseMs: 100, smallOnly: false }
+export const ANY_JOB = { nowMs: 1000, smallOnly: false }
 
 /** The digests that a job's bytes have. */
 export function digestsOf(job: Job): Digests {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Kysely } from 'kysely'
+import type { ContentKey } from '../../src/domain/listing.ts'
 import { SqliteCatalog } from '../../src/db/catalog.ts'
 import { migrateCatalog, MIGRATIONS } from '../../src/db/migrate.ts'
 import type { Schema } from '../../src/db/schema.ts'
@@ -80,6 +81,8 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.cardOf(repoId)
   await catalog.decidedSnapshots()
   await catalog.pendingSnapshots()
+  await catalog.smallBytesToFetch(10)
+  await catalog.unwantedKeys([`sha256-${'a'.repeat(64)}` as ContentKey])
   await catalog.blockSnapshot(snapshotId, 'LISTING_CONFLICT')
   await catalog.repoRow(refOf('Qwen/A'))
   const page = { after: refOf('Qwen/0').name, limit: 1, withSnapshots: true }

@@ -152,7 +152,7 @@ function snapshotTables({ id, int, text, bytes, table }: Build): string[] {
       `coverage ${text} NOT NULL`,
       `hold ${int} NOT NULL`,
       `rank ${int} NOT NULL`,
-      `is_bumped ${int} NOT NULL`,
+      `bumped_as ${int} NOT NULL`,
       `policy_key ${text} NOT NULL`,
       `listed_at ${text} NOT NULL`,
       `sealed_at ${text}`,
@@ -205,8 +205,8 @@ function jobTables({ id, int, text, bytes, table }: Build): string[] {
       `last_code ${text}`,
       'UNIQUE (digest, size)',
     ]),
-    // The order of the queue; size and hold are there for the sums.
-    'CREATE INDEX jobs_pick ON jobs (state, is_runnable, is_small, rank, id, size, hold)',
+    // The order of the queue; size, hold and code are there for the sums.
+    'CREATE INDEX jobs_pick ON jobs (state, is_runnable, is_small, rank, id, size, hold, last_code)',
     'CREATE INDEX jobs_wake ON jobs (state, is_runnable, until_ms) WHERE state > 0',
   ]
 }

@@ -34,8 +34,12 @@ export const planCommand: Command = {
 async function plan(context: CommandContext, input: CommandInput): Promise<Outcome> {
   const limit = countOption(input, 'limit', 1) ?? GROUPS_FOR_PEOPLE
   const isOffline = flagOption(input, 'offline')
-  const archive = await context.openArchive(isOffline ? 'read' : 'auto')
+  const archive = await context.openArchive('auto')
   if (!isOffline) await pollIfDue(context, archive)
+  if (archive.writable) {
+    const { replan } = await import('../pipeline/run-pass.ts')
+    await replan(archive, context.progress(), context.signal)
+  }
   const totals = await archive.catalog.planTotals()
   const fitsBudget = totals.filesHeldBack === 0
   const isSomethingToFetch = totals.filesToFetch > 0
@@ -65,7 +69,9 @@ async function pollIfDue(context: CommandContext, archive: OpenedArchive): Promi
   })
   if (!isDue) return
   if (!archive.writable) {
-    context.note('the running service polls by itself; this plan is what it knows')
+    const isDisk = archive.refusal !== undefined && archive.refusal.code !== 'ARCHIVE_LOCKED'
+    const reason = isDisk ? `not polled: ${archive.refusal.message}` : 'the running service polls by itself'
+    context.note(`${reason}; this plan is what is known`)
     return
   }
   const { refreshPlan } = await import('../pipeline/run-pass.ts')

@@ -84,6 +84,13 @@ export async function refreshPlan(
   return { changes: polled.changed + planned.listed }
 }
 
+/** Decides anew what is wanted and what fits, from what is known: after an edit of the configuration a plan is stale. */
+export async function replan(archive: OpenedArchive, progress: Progress, signal: AbortSignal): Promise<void> {
+  const deps: PipelineDeps = bindProgress(archive, progress)
+  await applyPolicyChanges(deps, signal)
+  await scheduleJobs(deps, undefined)
+}
+
 /** The archive with a watcher, for pipeline functions. */
 export function bindProgress(archive: OpenedArchive, progress: Progress): PipelineDeps {
   return { ...archive, progress }

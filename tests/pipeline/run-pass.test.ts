@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { replan } from '../../src/pipeline/run-pass.ts'
 import { generated } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { DEFAULT_YAML, TestVault } from '../support/test-vault.ts'
@@ -143,4 +144,19 @@ test('runPass makes one event of a repository that refuses its files, and archiv
   assert.ok(result.failed.every((failure) => failure.code === 'REPO_GATED'))
   const refused = hub.requests.filter((request) => request.path.includes('/Qwen/Gated-1B/resolve/'))
   assert.ok(refused.length <= 8, `${refused.length} files were asked for`)
+})
+
+test('replan shows an edited policy and budget without asking the Hub', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', smallModel('a', 500_000))
+  await using vault = await TestVault.open(hub)
+  await vault.sync({ checkOnly: true })
+  hub.clearRequests()
+  await vault.reopen(hub, DEFAULT_YAML.replace('every: 1s', 'every: 1s, keep: { files: metadata }'))
+
+  await replan(vault.archive, vault.progress, new AbortController().signal)
+
+  const totals = await vault.archive.catalog.planTotals()
+  assert.ok(totals.bytesToFetch < 1000, `${totals.bytesToFetch} bytes`)
+  assert.equal(hub.requests.length, 0)
 })

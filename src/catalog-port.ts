@@ -144,7 +144,13 @@ export interface Catalog extends AsyncDisposable {
   markExported(seq: number): Promise<void>
 
   // reading
+  /** The first of `reposNamed`. */
   repoRow(ref: RepoRef): Promise<RepoRow | undefined>
+  /**
+   * Every repo that has the name (without case) or had it, with its snapshots: the one that has it now, those it was
+   * taken from, then those a snapshot was listed of under it.
+   */
+  reposNamed(ref: RepoRef): Promise<RepoRow[]>
   /**
    * A page ordered by name (without case), after `after`. It never ends between repos of one name, so it may be a little
    * longer than `limit`. `withSnapshots` also loads every snapshot of each repo, newest first.

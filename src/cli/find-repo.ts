@@ -7,7 +7,7 @@ import type { OpenedArchive } from '../opened-archive.ts'
 
 type Archive = Pick<OpenedArchive, 'catalog' | 'settings'>
 
-/** The repository in the catalog. @throws ArchiveError REPO_UNKNOWN, with names that are like it */
+/** The repository in the catalog that has the name or had it last. @throws ArchiveError REPO_UNKNOWN, with names that are like it */
 export async function findRepo(archive: Archive, ref: RepoRef): Promise<RepoRow> {
   const row = await archive.catalog.repoRow(ref)
   if (row !== undefined) return row
@@ -17,14 +17,20 @@ export async function findRepo(archive: Archive, ref: RepoRef): Promise<RepoRow>
 }
 
 /**
- * The snapshot a person named: by commit, by the first 7 or more digits of one, or the newest for no revision and `main`.
- * @throws ArchiveError SNAPSHOT_UNKNOWN
+ * The snapshot a person named, with its repository: by commit, by the first 7 or more digits of one, or the newest for no
+ * revision and `main`. A commit is looked for in every repository that has the name or had it, so that an original is
+ * found although its name belongs to another repository now.
+ * @throws ArchiveError REPO_UNKNOWN, SNAPSHOT_UNKNOWN
  */
-export async function findSnapshot(archive: Archive, row: RepoRow, argument: RepoArgument): Promise<SnapshotRow> {
+export async function findSnapshot(
+  archive: Archive,
+  argument: RepoArgument,
+): Promise<{ row: RepoRow; snapshot: SnapshotRow }> {
   const { revision } = argument
+  const row = await findRepo(archive, argument.ref)
   const repo = printRepo(row.ref)
   if (revision === undefined || revision === 'main') {
-    if (row.newest !== undefined) return row.newest
+    if (row.newest !== undefined) return { row, snapshot: row.newest }
     throw new ArchiveError('SNAPSHOT_UNKNOWN', `no commit of ${repo} has been listed yet`, {
       hint: `it was first seen at ${row.firstSeenAt}; "weightvault sync ${repo}" lists and fetches it`,
     })
@@ -34,9 +40,15 @@ export async function findSnapshot(archive: Archive, row: RepoRow, argument: Rep
       hint: 'name a commit by 7 to 40 of its hex digits; branches and tags move, so they name no snapshot',
     })
   }
-  const found = await archive.catalog.snapshotsByPrefix(row.repoId, revision.toLowerCase())
+  const rows = await archive.catalog.reposNamed(argument.ref)
+  const found: { row: RepoRow; snapshot: SnapshotRow }[] = []
+  for (const one of rows) {
+    const snapshots = await archive.catalog.snapshotsByPrefix(one.repoId, revision.toLowerCase())
+    found.push(...snapshots.map((snapshot) => ({ row: one, snapshot })))
+  }
   if (found.length === 1) return found[0]!
-  const known = (found.length > 1 ? found : row.snapshots).slice(0, 5).map((snapshot) => snapshot.commit)
+  const all = found.length > 1 ? found.map(({ snapshot }) => snapshot) : rows.flatMap((one) => one.snapshots)
+  const known = all.slice(0, 5).map(({ commit }) => commit)
   const message =
     found.length > 1 ? `${revision} fits several commits of ${repo}` : `${repo} has no snapshot ${revision}`
   throw new ArchiveError('SNAPSHOT_UNKNOWN', message, {

@@ -6,7 +6,7 @@ import { ago, counted } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
 import { countOption, flagOption, readRepo, type CommandInput } from './command-input.ts'
 import { evidenceText } from './event-words.ts'
-import { findRepo, findSnapshot } from './find-repo.ts'
+import { findSnapshot } from './find-repo.ts'
 import { jsonObject } from './json-pieces.ts'
 import { harmless } from './printer.ts'
 import { eachFile } from './read-pages.ts'
@@ -41,8 +41,7 @@ async function show(context: CommandContext, input: CommandInput): Promise<Outco
   const argument = readRepo(input.arguments[0]!)
   const limit = countOption(input, 'limit', 1)
   const archive = await context.openArchive('read')
-  const row = await findRepo(archive, argument.ref)
-  const snapshot = await findSnapshot(archive, row, argument)
+  const { row, snapshot } = await findSnapshot(archive, argument)
   return {
     exitCode: 0,
     json: () => {

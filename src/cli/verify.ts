@@ -32,9 +32,9 @@ async function verify(context: CommandContext, input: CommandInput): Promise<Out
   const { verifyArchive } = await import('../maintenance/verify-archive.ts')
   let target = {}
   if (argument !== undefined) {
-    const row = await findRepo(archive, argument.ref)
-    const commit = argument.revision === undefined ? undefined : (await findSnapshot(archive, row, argument)).commit
-    target = commit === undefined ? { ref: row.ref } : { ref: row.ref, commit }
+    const { ref, revision } = argument
+    if (revision === undefined) await findRepo(archive, ref)
+    target = revision === undefined ? { ref } : { ref, commit: (await findSnapshot(archive, argument)).snapshot.commit }
   }
   const result = await verifyArchive(archive, target, context.progress(), context.signal)
   return outcome(result, (screen) => verifyText(result, screen), result.ok ? 0 : CORRUPT_FOUND)

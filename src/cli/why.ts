@@ -7,7 +7,7 @@ import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import { readRepo, type CommandInput } from './command-input.ts'
-import { findRepo, findSnapshot } from './find-repo.ts'
+import { findSnapshot } from './find-repo.ts'
 import { holdOfFile, holdSentence } from './hold-sentence.ts'
 import { eachFile } from './read-pages.ts'
 import { isHeld } from './repo-json.ts'
@@ -38,8 +38,7 @@ async function why(context: CommandContext, input: CommandInput): Promise<Outcom
   const argument = readRepo(input.arguments[0]!)
   const path = input.arguments[1]
   const archive = await context.openArchive('read')
-  const row = await findRepo(archive, argument.ref)
-  const snapshot = await findSnapshot(archive, row, argument)
+  const { snapshot } = await findSnapshot(archive, argument)
   if (path === undefined) return await whyRepo(archive, snapshot, context.signal)
   return await whyFile(archive, snapshot, path, context.clock.now())
 }

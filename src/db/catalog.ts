@@ -14,7 +14,7 @@ import * as events from './events.ts'
 import { fileByPath, filesPage } from './files.ts'
 import * as jobs from './jobs.ts'
 import * as known from './known-repos.ts'
-import { listRepos, repoRow, type RepoPage } from './list-repos.ts'
+import { listRepos, repoRow, reposNamed, type RepoPage } from './list-repos.ts'
 import { recordListing, redecide } from './listings.ts'
 import { isPaused, setPaused } from './meta.ts'
 import * as pending from './pending.ts'
@@ -190,6 +190,9 @@ export class SqliteCatalog implements Catalog {
   // reading
   repoRow(ref: RepoRef) {
     return this.#read((db) => repoRow(db, ref))
+  }
+  reposNamed(ref: RepoRef) {
+    return this.#read((db) => reposNamed(db, ref))
   }
   listRepos(filter: RepoFilter, page: RepoPage) {
     return this.#read((db) => listRepos(db, filter, page))

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RepoName, RepoRef } from '../domain/repo.ts'
 import type { RepoFilter, RepoRow, SnapshotRow, UpstreamState } from '../catalog-rows.ts'
 import { commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
-import { storedRepoByName, type StoredRepo } from './known-repos.ts'
+import type { StoredRepo } from './known-repos.ts'
 import type { Db } from './schema.ts'
 import { selectSnapshots, snapshotRowOf } from './snapshots.ts'
 
@@ -32,11 +32,40 @@ export async function listRepos(db: Db, filter: RepoFilter, page: RepoPage): Pro
   )
 }
 
-/** One repository with all its snapshots. */
+/** The repository that a name means best, with all its snapshots. */
 export async function repoRow(db: Db, ref: RepoRef): Promise<RepoRow | undefined> {
-  const stored = await storedRepoByName(db, ref)
-  if (stored === undefined) return undefined
-  return (await loadRepos(db, [stored.id], true))[0]
+  return (await reposNamed(db, ref))[0]
+}
+
+/** Repositories that may share one name over time; more of them are left out. */
+const MOST_OF_A_NAME = 100
+
+/**
+ * Every repository that has the name or had it, with all its snapshots: the one that has it now, those it was taken
+ * from, newest first, then those that a snapshot was listed of under it.
+ */
+export async function reposNamed(db: Db, ref: RepoRef): Promise<RepoRow[]> {
+  const key = nameKeyOf(ref.name)
+  const now = await db
+    .selectFrom('repos')
+    .select('id')
+    .where('name_key', '=', key)
+    .where('type', '=', ref.type)
+    .orderBy('name_taken')
+    .orderBy('id', 'desc')
+    .limit(MOST_OF_A_NAME)
+    .execute()
+  const once = await db
+    .selectFrom('snapshots')
+    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
+    .select('snapshots.repo_id as id')
+    .distinct()
+    .where(sql`LOWER(snapshots.name)`, '=', key)
+    .where('repos.type', '=', ref.type)
+    .orderBy('snapshots.repo_id', 'desc')
+    .limit(MOST_OF_A_NAME)
+    .execute()
+  return loadRepos(db, [...new Set([...now, ...once].map(({ id }) => id))], true)
 }
 
 /** Ids and names of the repositories that pass every filter; all columns are in one index. */

@@ -68,13 +68,15 @@ export async function verifyArchive(
 
 async function* sealedSnapshots(archive: OpenedArchive, target: VerifyTarget): AsyncGenerator<SnapshotRow> {
   if (target.ref !== undefined) {
-    const row = await archive.catalog.repoRow(target.ref)
-    if (row === undefined) {
+    // What is archived under a name stays under it, whoever has the name now.
+    const rows = await archive.catalog.reposNamed(target.ref)
+    if (rows.length === 0) {
       throw new ArchiveError('REPO_UNKNOWN', `${printRepo(target.ref)} is not in the archive`, {
         hint: '`weightvault list` shows what is',
       })
     }
-    yield* row.snapshots.filter((one) => one.manifestRevision > 0 && (target.commit ?? one.commit) === one.commit)
+    const all = rows.flatMap((row) => row.snapshots)
+    yield* all.filter((one) => one.manifestRevision > 0 && (target.commit ?? one.commit) === one.commit)
     return
   }
   let after: SnapshotRow['ref']['name'] | undefined

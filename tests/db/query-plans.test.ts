@@ -85,6 +85,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.unwantedKeys([`sha256-${'a'.repeat(64)}` as ContentKey])
   await catalog.blockSnapshot(snapshotId, 'LISTING_CONFLICT')
   await catalog.repoRow(refOf('Qwen/A'))
+  await catalog.reposNamed(refOf('Qwen/A'))
   const page = { after: refOf('Qwen/0').name, limit: 1, withSnapshots: true }
   await catalog.listRepos({}, page)
   await catalog.listRepos({ format: 'gguf', quant: 'Q8_0', license: 'mit', state: 'sealed', upstream: 'ok' }, page)

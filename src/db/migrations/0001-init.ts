@@ -174,6 +174,8 @@ function snapshotTables({ id, int, text, bytes, table }: Build): string[] {
     "CREATE INDEX snapshots_unsealed ON snapshots (id) WHERE missing_files = 0 AND state IN ('listed', 'fetching')",
     "CREATE INDEX snapshots_sealed ON snapshots (id) WHERE state = 'sealed'",
     'CREATE INDEX snapshots_rank ON snapshots (rank, id)',
+    // A repository is found by the names it had, too.
+    'CREATE INDEX snapshots_name ON snapshots (LOWER(name), repo_id)',
     table('details', [`id ${id}`, `text ${text} NOT NULL UNIQUE`]),
     table('blobs', [
       `id ${id}`,

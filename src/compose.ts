@@ -1,9 +1,12 @@
+import { access, constants } from 'node:fs/promises'
+import type { Catalog } from './catalog-port.ts'
 import { settingsOf, type Config } from './config/config.ts'
 import { acquireArchiveLock } from './db/archive-lock.ts'
 import { openCatalog } from './db/open-catalog.ts'
-import { ArchiveError } from './domain/errors.ts'
+import { ArchiveError, type ErrorCode } from './domain/errors.ts'
 import type { HubSourceOptions } from './hub/hub-source.ts'
 import { systemClock } from './lib/clock.ts'
+import { diskError } from './lib/fs-durable.ts'
 import { HashPool } from './lib/hash-files.ts'
 import { localSocketPath, requestLocally } from './lib/local-socket.ts'
 import { programVersion } from './lib/program-version.ts'
@@ -38,15 +41,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
   await using stack = new AsyncDisposableStack()
   const mayWrite = options.mode !== 'read'
   const marker = await openArchiveFolder(root, { create: mayWrite, log })
-  const writable = mayWrite && (await takeLock(stack, root, options.mode))
-  const catalog = stack.use(
-    await openCatalog({
-      path: new Layout(root).catalog,
-      archiveId: marker.archiveId,
-      mode: writable ? 'write' : 'read',
-      log,
-    }),
-  )
+  const { catalog, writable, refusal } = await openForWork(stack, root, marker.archiveId, options)
   const records = createRecordStore({ root })
   if (writable) {
     await catalog.releaseAllLeases()
@@ -79,6 +74,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     clock,
     log,
     writable,
+    ...(refusal === undefined ? {} : { refusal }),
     service,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
@@ -109,14 +105,40 @@ function hubWhenAsked(options: HubSourceOptions): HubSource {
   }
 }
 
-async function takeLock(stack: AsyncDisposableStack, root: string, mode: OpenOptions['mode']): Promise<boolean> {
+const MAY_STILL_BE_READ: readonly ErrorCode[] = ['ARCHIVE_LOCKED', 'ARCHIVE_READ_ONLY', 'DISK_FULL', 'DISK_FAILED']
+
+/** Takes the lock and opens the catalog. `auto` reads where it cannot write: another process does, or the disk refuses. */
+async function openForWork(
+  stack: AsyncDisposableStack,
+  root: string,
+  archiveId: string,
+  { mode, log }: OpenOptions,
+): Promise<{ catalog: Catalog; writable: boolean; refusal?: ArchiveError }> {
+  const path = new Layout(root).catalog
+  let refusal: ArchiveError | undefined
+  if (mode !== 'read') {
+    try {
+      await using writing = new AsyncDisposableStack()
+      await assertWritable(root)
+      writing.use(await acquireArchiveLock(root))
+      const catalog = writing.use(await openCatalog({ path, archiveId, mode: 'write', log }))
+      stack.use(writing.move())
+      return { catalog, writable: true }
+    } catch (error) {
+      if (mode === 'write' || !(error instanceof ArchiveError) || !MAY_STILL_BE_READ.includes(error.code)) throw error
+      refusal = error
+    }
+  }
+  const catalog = stack.use(await openCatalog({ path, archiveId, mode: 'read', log }))
+  return { catalog, writable: false, ...(refusal === undefined ? {} : { refusal }) }
+}
+
+/** Before SQLite finds out: of a read-only disk it only says that it cannot open its file. */
+async function assertWritable(root: string): Promise<void> {
   try {
-    stack.use(await acquireArchiveLock(root))
-    return true
+    await access(root, constants.W_OK)
   } catch (error) {
-    const isHeld = error instanceof ArchiveError && error.code === 'ARCHIVE_LOCKED'
-    if (mode === 'auto' && isHeld) return false
-    throw error
+    throw diskError(error, root)
   }
 }
 

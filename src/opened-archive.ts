@@ -1,5 +1,6 @@
 import type { Catalog } from './catalog-port.ts'
 import type { CommitId, Sha256 } from './domain/digest.ts'
+import type { ArchiveError } from './domain/errors.ts'
 import type { Settings } from './domain/settings.ts'
 import type { WitnessBook } from './domain/witness.ts'
 import type { BlobStore, Clock, HubSource, Log, RecordStore, ServiceLink } from './ports.ts'
@@ -18,6 +19,8 @@ export interface OpenedArchive extends AsyncDisposable {
   readonly log: Log
   /** False when it was opened for reading only (another process writes). */
   readonly writable: boolean
+  /** Why it may only be read, where it would have been written if possible: another process, or the disk. */
+  readonly refusal?: ArchiveError
   /** The running service of this archive, when there is one. */
   readonly service: ServiceLink | undefined
 }

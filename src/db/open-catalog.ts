@@ -7,6 +7,7 @@ import { SqliteCatalog } from './catalog.ts'
 import { assertLocalDisk } from './local-disk.ts'
 import { readMeta, writeMeta } from './meta.ts'
 import { migrateCatalog, MIGRATIONS, type MigrateOptions } from './migrate.ts'
+import { openForReading } from './open-for-reading.ts'
 import { catalogError, openSqlite, probeFile, type SqliteHandle } from './sqlite.ts'
 
 export interface OpenCatalogOptions {
@@ -41,7 +42,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   assertLocalDisk(dirname(path))
   let handle: SqliteHandle | undefined
   try {
-    handle = openSqlite(path, mode)
+    handle = mode === 'read' ? openForReading(path) : openSqlite(path, mode)
     await migrateCatalog(handle, {
       path,
       mode,

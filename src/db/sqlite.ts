@@ -158,7 +158,9 @@ export function catalogError(thrown: unknown, path: string): unknown {
       hint: `move ${path} away (with its -wal and -shm files) and start again: the next \`weightvault sync\` lists again what the Hub shows and re-hashes what is held; no archived bytes are lost`,
     })
   }
-  if (code === 'SQLITE_FULL') return new ArchiveError('DISK_FULL', `no space left for the catalog ${path}`, because)
+  // The shared memory beside the file is made as large as it will be: that fails on a full disk and hardly otherwise.
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE')
+    return new ArchiveError('DISK_FULL', `no space left for the catalog ${path}`, because)
   if (code.startsWith('SQLITE_READONLY')) {
     return new ArchiveError('ARCHIVE_READ_ONLY', `the catalog ${path} cannot be written`, because)
   }

@@ -232,16 +232,18 @@ async function settleFailure(run: Run, job: Job, error: unknown, signal: AbortSi
   run.announced.add(news)
   const events = isNews ? [failureEvent(deps, job, code, message, error)] : []
   announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
-  if (!(isLoss(code) && job.lastCode === code)) result.failed.push({ repo, path, code, message })
+  if (!isKnownLoss(job, code)) result.failed.push({ repo, path, code, message })
   if (source !== undefined) deps.progress.failed(source, code, message)
   const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }
   deps.log.warn(fields, 'download failed')
   if (code === 'INTERNAL') throw error
 }
 
-/** Refusals of a whole repository or commit: known after the first, and no failure of each later pass. */
-function isLoss(code: ErrorCode): boolean {
-  return ['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE', 'SNAPSHOT_UNKNOWN'].includes(code)
+const LOSSES: readonly ErrorCode[] = ['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE', 'SNAPSHOT_UNKNOWN']
+
+/** A whole repository or commit that refused before, too, is no failure of each later pass. */
+function isKnownLoss(job: Job, code: ErrorCode): boolean {
+  return job.lastCode === code && LOSSES.includes(code)
 }
 
 function failureEvent(deps: PipelineDeps, job: Job, code: ErrorCode, message: string, error: unknown): ChangeEvent {

@@ -1,4 +1,5 @@
-import { lstat, rename } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, readdir, readFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { parseSha256 } from '../domain/digest.ts'
 import { isErrno, syncDirectory, unlinkIfThere, writeFileOnce } from '../lib/fs-durable.ts'
@@ -9,8 +10,9 @@ const MAX_SAME_NAMES = 1000
 
 /**
  * Moves something into quarantine under `<time>-<sha or name>.bin`, after its note is durable beside it. Nothing is
- * followed, opened or deleted.
- * @returns where it is now; undefined when there was nothing to move
+ * followed or opened. The same wrong bytes instead of the same right ones are kept once: a Hub that holds a file damaged
+ * would fill the disk with copies of it.
+ * @returns where it is now, or where the copy of earlier is; undefined when there was nothing to move
  * @throws errno errors
  */
 export async function moveToQuarantine(
@@ -18,6 +20,11 @@ export async function moveToQuarantine(
   path: string,
   note: QuarantineNote,
 ): Promise<string | undefined> {
+  const earlier = await findEarlier(layout, path, note)
+  if (earlier !== undefined) {
+    await unlinkIfThere(path)
+    return earlier
+  }
   const stem = `${fileTime(note.at)}-${parseSha256(note.actual) ?? basename(path)}`
   for (let number = 1; number <= MAX_SAME_NAMES; number += 1) {
     const target = join(layout.quarantine, number === 1 ? stem : `${stem}-${number}`)
@@ -37,6 +44,32 @@ export async function moveToQuarantine(
   throw new Error(`quarantine has ${MAX_SAME_NAMES} files named ${stem}`)
 }
 
+/** A copy whose note promises and found the same digests, and that is as large as `path`. */
+async function findEarlier(layout: Layout, path: string, note: QuarantineNote): Promise<string | undefined> {
+  const actual = parseSha256(note.actual)
+  if (actual === undefined || note.expected === undefined) return undefined
+  const size = await sizeOf(path)
+  if (size === undefined) return undefined
+  for (const name of await readdir(layout.quarantine)) {
+    if (!name.endsWith('.json') || !name.includes(`-${actual}`)) continue
+    const kept = join(layout.quarantine, `${name.slice(0, -'.json'.length)}.bin`)
+    if ((await expectedOf(join(layout.quarantine, name))) === note.expected && (await sizeOf(kept)) === size)
+      return kept
+  }
+  return undefined
+}
+
+/** What a note says was promised; undefined where it says nothing that can be read. */
+async function expectedOf(path: string): Promise<unknown> {
+  try {
+    const note = JSON.parse(await readFile(path, 'utf8')) as unknown
+    return typeof note === 'object' && note !== null && 'expected' in note ? note.expected : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT', 'EISDIR')) return undefined
+    throw error
+  }
+}
+
 /** The time of a note as part of a file name, without characters that some systems forbid. */
 function fileTime(at: string): string {
   const time = new Date(at)
@@ -44,11 +77,19 @@ function fileTime(at: string): string {
 }
 
 async function isTaken(path: string): Promise<boolean> {
+  return (await factsOf(path)) !== undefined
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  const facts = await factsOf(path)
+  return facts?.isFile() ? facts.size : undefined
+}
+
+async function factsOf(path: string): Promise<Stats | undefined> {
   try {
-    await lstat(path)
-    return true
+    return await lstat(path)
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
+    if (isErrno(error, 'ENOENT')) return undefined
     throw error
   }
 }

@@ -368,17 +368,18 @@ test('assertMounted notices another archive in the same place', async (t) => {
   await assert.rejects(store.assertMounted(), { code: 'ARCHIVE_MISSING_MARKER', message: /another disk/ })
 })
 
-test('quarantinePartial keeps the bytes and writes why, also twice in one moment', async (t) => {
+test('quarantinePartial keeps the bytes and writes why, also twice in one moment, but one copy of one damage', async (t) => {
   const { store, layout } = await makeStore(t)
   const bytes = randomBytes(1000)
   const { sha256 } = digestsOf(bytes)
   const note = { ...NOTE, actual: sha256, size: 1000 }
-  for (const _round of [1, 2]) {
+  const others = { ...note, expected: 'e'.repeat(64) }
+  for (const noted of [note, others, { ...note, at: '2027-01-01T00:00:00.000Z' }, others]) {
     const key = keyOf(randomBytes(10))
     await using partial = await store.openPartial(key, 1000, t.signal)
     await partial.append(bytes, t.signal)
     await partial.finish(t.signal)
-    await store.quarantinePartial(key, note, t.signal)
+    await store.quarantinePartial(key, noted, t.signal)
   }
 
   const stem = `2026-03-04T050607.000Z-${sha256}`
@@ -386,6 +387,7 @@ test('quarantinePartial keeps the bytes and writes why, also twice in one moment
     readdirSync(layout.quarantine).sort(),
     [`${stem}-2.bin`, `${stem}-2.json`, `${stem}.bin`, `${stem}.json`].sort(),
   )
+  assert.ok((await store.quarantineBytes()) > 2 * bytes.length)
   assert.deepEqual(readFileSync(join(layout.quarantine, `${stem}.bin`)), bytes)
   const written = JSON.parse(readFileSync(join(layout.quarantine, `${stem}.json`), 'utf8')) as unknown
   assert.deepEqual(written, { format: 'weightvault-quarantine/1', ...note })

@@ -33,6 +33,8 @@ export interface CommandContext {
   readonly homeDir: string
   /** The value of --config, as given. */
   readonly configFlag: string | undefined
+  /** The value of --archive, as given. */
+  readonly archiveFlag: string | undefined
   /** @throws ArchiveError CONFIG_INVALID, CREDENTIALS_INVALID, UNSAFE_PERMISSION */
   loadConfig(): Promise<LoadedConfig>
   /**

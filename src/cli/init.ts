@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { writeConfigTemplate } from '../config/config-file.ts'
+import { expandHome } from '../config/find-token.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { displayName } from '../domain/file-name.ts'
 import { formatSize } from '../lib/units.ts'
@@ -34,9 +35,10 @@ interface InitResult {
 }
 
 async function init(context: CommandContext): Promise<Outcome> {
-  const { cwd, env, homeDir, signal } = context
+  const { cwd, env, homeDir, archiveFlag, signal } = context
   const file = await configFile(context)
-  const configWritten = await writeConfigTemplate(file, signal)
+  const named = archiveFlag === undefined ? undefined : resolve(cwd, expandHome(archiveFlag, homeDir))
+  const configWritten = await writeConfigTemplate(file, named, signal)
   const loaded = await context.loadConfig()
   await context.initArchive(loaded.config)
   // Opening it for writing makes the catalog, so that every command works from now on.
@@ -48,9 +50,15 @@ async function init(context: CommandContext): Promise<Outcome> {
     freeBytes: await freeBytesOf(loaded.config.archive),
     tokenSource: loaded.tokenSource ?? null,
     caches: await findCaches(env, homeDir, cwd, signal),
-    warnings: loaded.warnings,
+    warnings: [...loaded.warnings, ...otherArchive(loaded, configWritten)],
   }
   return outcome(result, (screen) => initText(result, loaded, screen))
+}
+
+/** A file that stays as it is and means another folder than this call does. */
+function otherArchive({ file, fileArchive, config }: LoadedConfig, configWritten: boolean): string[] {
+  if (configWritten || file === undefined || fileArchive === config.archive) return []
+  return [`the configuration still says ${fileArchive}; edit "archive" in it, or pass --archive to every command`]
 }
 
 async function configFile(context: CommandContext): Promise<string> {

@@ -152,6 +152,7 @@ class Session implements AsyncDisposable {
       cwd,
       homeDir,
       configFlag: this.#flags.config,
+      archiveFlag: this.#flags.archive,
       loadConfig: () => (this.#loaded ??= this.#load()),
       openArchive: (mode) => this.#open(mode),
       initArchive: (config) => this.#effects.initArchive(config, this.#log('warn')),

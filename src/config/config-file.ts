@@ -1,11 +1,12 @@
-import { mkdir } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { lstat, mkdir } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
 import { ArchiveError } from '../domain/errors.ts'
 import { checkConfigText } from './check-config.ts'
 import { configInvalid, printKeyPath } from './config-problem.ts'
 import { type WatchInput, watchSchema } from './config-schema.ts'
 import { configTemplate } from './config-template.ts'
 import { type WatchList, dataOf, withWatchList } from './edit-watch-list.ts'
+import { configJsonSchema } from './json-schema.ts'
 import { MAX_CONFIG_BYTES, SmallFileError, readSmallFile } from './read-small-file.ts'
 import { replaceFile } from './replace-file.ts'
 
@@ -41,12 +42,35 @@ export async function removeWatch(path: string, name: string, signal: AbortSigna
   return removed
 }
 
-/** Writes the commented template. False when a file stands there already; it is left alone. */
-export async function writeConfigTemplate(path: string, signal: AbortSignal): Promise<boolean> {
+/**
+ * Writes the commented template, and beside it the schema that editors look for. False when a configuration stands
+ * there already; then nothing is written.
+ * @param archive absolute path of the archive when it was named; undefined = the default
+ */
+export async function writeConfigTemplate(
+  path: string,
+  archive: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
   if ((await readConfigText(path, signal)) !== undefined) return false
   await mkdir(dirname(path), { recursive: true })
-  await replaceFile(path, configTemplate(), signal)
+  await replaceFile(path, configTemplate(archive && pathInFile(path, archive)), signal)
+  const schema = join(dirname(path), 'weightvault.schema.json')
+  if (!(await isThere(schema))) await replaceFile(schema, `${JSON.stringify(configJsonSchema(), null, 2)}\n`, signal)
   return true
+}
+
+/** Below the file's folder relative to it, so that both can move together. */
+function pathInFile(file: string, folder: string): string {
+  const short = relative(dirname(file), folder)
+  return short === '' || short.startsWith('..') ? folder : `./${short}`
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function editWatchList(

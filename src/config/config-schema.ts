@@ -145,6 +145,9 @@ const logSchema = z.strictObject({
   level: z.enum(LOG_LEVELS).prefault('info').describe('The least level that is logged.'),
 })
 
+/** Said of keys that are read and checked, so that a file written now stays valid. */
+const NOT_YET = 'Not in this release: has no effect yet.'
+
 /** The YAML file: input is what may stand there, output what it means, with every default filled in. */
 export const configSchema = z
   .strictObject({
@@ -159,13 +162,13 @@ export const configSchema = z
       .prefault([{ org: 'Qwen' }])
       .describe('Who and what is watched.'),
     license: licenseSchema.prefault({}).describe('Which licences are fine.'),
-    scrub: scrubSchema.prefault({}).describe('Regular check of the archived bytes.'),
-    serve: serveSchema.prefault({}).describe('Dashboard and mirror: where they listen.'),
+    scrub: scrubSchema.prefault({}).describe(`${NOT_YET} Regular check of the archived bytes.`),
+    serve: serveSchema.prefault({}).describe(`${NOT_YET} Dashboard and mirror: where they listen.`),
     notify: z
       .array(notifySchema)
       .max(50, { error: 'At most 50 channels' })
       .prefault([])
-      .describe('Who is told about events.'),
+      .describe(`${NOT_YET} Who is told about events.`),
     log: logSchema.prefault({}).describe('What the log tells.'),
   })
   .describe('Configuration of weightvault. Every key is optional.')

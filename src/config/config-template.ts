@@ -1,6 +1,14 @@
-/** The commented configuration that `weightvault init` writes; its values are the defaults. */
-export function configTemplate(): string {
-  return TEMPLATE
+const DEFAULT_ARCHIVE = './archive'
+
+/**
+ * The commented configuration that `weightvault init` writes; its values are the defaults.
+ * @param archive what stands at `archive:`, as a path in the file
+ */
+export function configTemplate(archive = DEFAULT_ARCHIVE): string {
+  if (archive === DEFAULT_ARCHIVE) return TEMPLATE
+  // A double-quoted YAML text reads as JSON does; "$${" keeps the reader from looking for a variable.
+  const value = JSON.stringify(archive.replaceAll('${', () => '$${'))
+  return TEMPLATE.replace(`archive: ${DEFAULT_ARCHIVE}\n`, () => `archive: ${value}\n`)
 }
 
 const TEMPLATE = `# yaml-language-server: $schema=./weightvault.schema.json
@@ -59,11 +67,13 @@ license:
   # Anything else that a watched repository becomes is a critical event.
   allow: [apache-2.0, mit]
 
+# Not in this release: has no effect yet.
 scrub:
   # Every archived byte is read and checked again within this time, at no more than this rate.
   every: 30d
   rate: 100MB/s
 
+# Not in this release: has no effect yet.
 serve:
   # host:port, or off.
   dashboard: 127.0.0.1:8420
@@ -71,6 +81,7 @@ serve:
   # Required for any address that is not loopback.
   # token: \${WEIGHTVAULT_TOKEN}
 
+# Not in this release: has no effect yet.
 # Who is told about events: https: (a webhook), ntfy:, slack:, discord: or mailto:,
 # from a least severity on (info, notice, warning, critical; default warning).
 notify: []

@@ -26,6 +26,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** Absolute path of the file that was read; undefined when there is none and defaults were taken. */
   readonly file: string | undefined
+  /** Absolute path of the archive as the file alone says, whatever a flag or variable says. */
+  readonly fileArchive: string
   /** `env HF_TOKEN`, `file <path>`, `config <file>`; undefined without a token. */
   readonly tokenSource: string | undefined
   /** Sentences for the log: nothing is wrong enough to stop. */
@@ -68,13 +70,14 @@ export async function loadConfig(input: LoadConfigInput, signal: AbortSignal): P
     endpoint: surroundings.values.endpoint ?? values.hub.endpoint,
     token: found.token,
   })
+  const fileArchive = archivePath(undefined, {}, values.archive, { cwd, homeDir, file: file?.path })
   const warnings = [
     ...found.warnings,
     ...openSecrets(file, values, yaml),
     ...cleartextToken(config),
     ...unknownQuants(values),
   ]
-  return { config, file: file?.path, tokenSource: found.source, warnings }
+  return { config, file: file?.path, fileArchive, tokenSource: found.source, warnings }
 }
 
 /** Where a configuration is looked for: the one that is named, or the usual places, first one first. */

@@ -388,6 +388,30 @@ test('init writes a configuration once, makes an archive every command can read,
   assert.match(list.out, /knows no repository yet/)
 })
 
+test('init --archive writes that folder into the file, and says so where a file means another one', async () => {
+  await using folder = await CliFolder.make()
+
+  const first = await folder.call(['init', '--archive', 'weights'])
+  const list = await folder.call(['list'])
+  const other = await folder.call(['init', '--archive', 'others'])
+
+  assert.equal(first.code, 0, first.err)
+  assert.doesNotMatch(first.out, /still says/)
+  assert.match(await readFile(join(folder.path, 'weightvault.yaml'), 'utf8'), /^archive: "\.\/weights"$/m)
+  assert.equal(list.code, 0, list.err)
+  assert.match(other.out, /the configuration still says .*weights; edit "archive" in it, or pass --archive/)
+})
+
+test('doctor warns that notify has no effect yet', async () => {
+  await using folder = await CliFolder.make(
+    'archive: ./archive\nnotify: [{ to: "ntfy://hooks.example/topic" }]\nwatch: []\n',
+  )
+
+  const called = await folder.call(['doctor'])
+
+  assert.match(called.out, /config +warn +notify has no effect in this release/)
+})
+
 test('doctor says what is wrong and what to do: 8 for the Hub alone, 1 for this machine', async () => {
   await using hub = await startSimHub()
   hub.world.addRepo('Qwen/A-1B', model('a'))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { addWatch, removeWatch, writeConfigTemplate } from '../../src/config/config-file.ts'
 import { configTemplate } from '../../src/config/config-template.ts'
+import { configJsonSchema } from '../../src/config/json-schema.ts'
 import { archiveErrorOf, sandbox } from './sandbox.ts'
 
 const COMMENTED = `# my vault
@@ -225,10 +226,37 @@ test('writeConfigTemplate writes once and never over a file', async (t) => {
   const { folder } = await sandbox(t)
   const path = join(folder, 'a/weightvault.yaml')
 
-  const first = await writeConfigTemplate(path, t.signal)
+  const first = await writeConfigTemplate(path, undefined, t.signal)
   await writeFile(path, 'log: {}\n')
-  const second = await writeConfigTemplate(path, t.signal)
+  const second = await writeConfigTemplate(path, undefined, t.signal)
 
   assert.deepEqual([first, second], [true, false])
   assert.equal(await readFile(path, 'utf8'), 'log: {}\n')
+})
+
+test('writeConfigTemplate puts the schema beside it, and leaves one that is there alone', async (t) => {
+  const { folder } = await sandbox(t)
+  const [made, kept] = [join(folder, 'a/weightvault.schema.json'), join(folder, 'b/weightvault.schema.json')]
+  await mkdir(join(folder, 'b'))
+  await writeFile(kept, '{}\n')
+
+  await writeConfigTemplate(join(folder, 'a/weightvault.yaml'), undefined, t.signal)
+  await writeConfigTemplate(join(folder, 'b/weightvault.yaml'), undefined, t.signal)
+
+  assert.deepEqual(JSON.parse(await readFile(made, 'utf8')), configJsonSchema())
+  assert.equal(await readFile(kept, 'utf8'), '{}\n')
+})
+
+test('writeConfigTemplate writes the archive it is given, whatever its name holds', async (t) => {
+  const { folder, load } = await sandbox(t)
+  const written: string[] = []
+  for (const archive of [join(folder, 'in/side'), '/srv/${HOME} "x": # $$', join(folder, '..', 'beside')]) {
+    const path = join(folder, `${written.length}/weightvault.yaml`)
+    await writeConfigTemplate(path, archive, t.signal)
+    written.push((await load({ flags: { config: path } })).config.archive)
+  }
+  await writeConfigTemplate(join(folder, 'near.yaml'), join(folder, 'near'), t.signal)
+
+  assert.deepEqual(written, [join(folder, 'in/side'), '/srv/${HOME} "x": # $$', join(folder, '..', 'beside')])
+  assert.match(await readFile(join(folder, 'near.yaml'), 'utf8'), /^archive: "\.\/near"$/m)
 })

@@ -91,7 +91,6 @@ test('config/weightvault.service starts the service unprivileged, and does not r
     Type: 'exec',
     User: 'weightvault',
     ExecStart: '/usr/bin/env weightvault run --config /etc/weightvault/config.yaml',
-    Environment: 'WEIGHTVAULT_ARCHIVE=/var/lib/weightvault/archive',
     StateDirectory: 'weightvault',
     UMask: '0027',
     KillSignal: 'SIGTERM',
@@ -128,3 +127,11 @@ function keysOf(schema: Schema): string[] {
   const own = Object.entries(schema.properties ?? {}).flatMap(([key, child]) => [key, ...keysOf(child)])
   return schema.items === undefined ? own : [...own, ...keysOf(schema.items)]
 }
+
+test('the documented install puts the archive where the unit may write, for cron and for people too', () => {
+  const expression = "sed -i 's|^archive:.*|archive: /var/lib/weightvault/archive|' /etc/weightvault/config.yaml"
+
+  assert.ok(read('weightvault.service').includes(expression))
+  assert.ok(read('../README.md').includes(expression))
+  assert.equal(configTemplate().match(/^archive:.*$/gm)?.length, 1)
+})

@@ -16,6 +16,7 @@ import type {
   RepoRow,
   ScheduleEntry,
   SnapshotRow,
+  UndigestedHead,
   UnlistedHead,
   WatchState,
 } from './catalog-rows.ts'
@@ -53,6 +54,10 @@ export interface Catalog extends AsyncDisposable {
 
   // plan
   unlistedHeads(watch: string | undefined): Promise<UnlistedHead[]>
+  /** Listed heads with withheld digests whose tree was read before this ISO time, or whose gate changed since. */
+  undigestedHeads(watch: string | undefined, before: string): Promise<UndigestedHead[]>
+  /** Adds digests that were withheld at first; `files` is the whole tree as read at this ISO time. */
+  addDigests(snapshotId: number, files: readonly Sibling[], at: string): Promise<void>
   /** The card facts of the last poll, for the listing of its head. */
   cardOf(repoId: number): Promise<CardFacts>
   /**

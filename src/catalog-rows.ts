@@ -71,6 +71,11 @@ export interface UnlistedHead {
   readonly commit: CommitId
 }
 
+/** A listed head some of whose digests the Hub withheld. */
+export interface UndigestedHead extends UnlistedHead {
+  readonly snapshotId: number
+}
+
 /** What the last poll said of a repository besides the fields of KnownRepo. */
 export interface CardFacts {
   readonly gated: Gate

@@ -15,7 +15,7 @@ import { fileByPath, filesPage } from './files.ts'
 import * as jobs from './jobs.ts'
 import * as known from './known-repos.ts'
 import { listRepos, repoRow, reposNamed, type RepoPage } from './list-repos.ts'
-import { recordListing, redecide } from './listings.ts'
+import { addDigests, recordListing, redecide } from './listings.ts'
 import { isPaused, setPaused } from './meta.ts'
 import * as pending from './pending.ts'
 import { planRows, planTotals, type PlanPage } from './plan.ts'
@@ -85,6 +85,12 @@ export class SqliteCatalog implements Catalog {
   // plan
   unlistedHeads(watch: string | undefined) {
     return this.#read((db) => known.unlistedHeads(db, watch))
+  }
+  undigestedHeads(watch: string | undefined, before: string) {
+    return this.#read((db) => known.undigestedHeads(db, watch, before))
+  }
+  addDigests(snapshotId: number, files: readonly Sibling[], at: string) {
+    return this.#write((db) => addDigests(db, snapshotId, files, at))
   }
   cardOf(repoId: number) {
     return this.#read((db) => known.cardOf(db, repoId))

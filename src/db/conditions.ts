@@ -12,6 +12,9 @@ export const IS_SEALABLE = sql<boolean>`snapshots.missing_files = 0 AND snapshot
 /** Index snapshots_sealed. */
 export const IS_SEALED = sql<boolean>`snapshots.state = 'sealed'`
 
+/** The Hub withheld digests. Index snapshots_undigested. */
+export const IS_UNDIGESTED = sql<boolean>`snapshots.files_undigested > 0`
+
 /** The head has no snapshot. Index repos_unlisted. */
 export const IS_HEAD_UNLISTED = sql<boolean>`repos.head_listed = 0`
 

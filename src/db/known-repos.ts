@@ -1,8 +1,8 @@
 import type { HubId } from '../domain/digest.ts'
 import type { Gate, RepoRef } from '../domain/repo.ts'
-import type { CardFacts, KnownRepo, UnlistedHead, UpstreamState } from '../catalog-rows.ts'
+import type { CardFacts, KnownRepo, UndigestedHead, UnlistedHead, UpstreamState } from '../catalog-rows.ts'
 import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
-import { IS_HEAD_UNLISTED } from './conditions.ts'
+import { IS_HEAD_UNLISTED, IS_UNDIGESTED } from './conditions.ts'
 import type { Db, ReposTable } from './schema.ts'
 
 /** A stored row of `repos`. */
@@ -55,6 +55,30 @@ export async function unlistedHeads(db: Db, watch: string | undefined): Promise<
   return rows.flatMap((row) =>
     row.head === null ? [] : [{ repoId: row.id, ref: refOf(row), commit: commitOf(row.head) }],
   )
+}
+
+/** Listed heads of a watch whose digests the Hub withheld when they were read, before this time. */
+export async function undigestedHeads(db: Db, watch: string | undefined, before: string): Promise<UndigestedHead[]> {
+  let query = db
+    .selectFrom('snapshots')
+    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
+    .select(['snapshots.id as snapshot_id', 'repos.id', 'repos.type', 'repos.name', 'snapshots.commit_id'])
+    .where(IS_UNDIGESTED)
+    .whereRef('repos.newest_snapshot_id', '=', 'snapshots.id')
+    .where('snapshots.read_at', '<', before)
+    .where('repos.head_listed', '=', 1)
+    .where('name_taken', '=', 0)
+    .where('upstream', 'not in', ['unavailable', 'disabled', 'recreated'])
+    .orderBy('snapshots.id')
+  if (watch !== undefined) {
+    query = query.where('watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
+  }
+  return (await query.execute()).map((row) => ({
+    snapshotId: row.snapshot_id,
+    repoId: row.id,
+    ref: refOf(row),
+    commit: commitOf(row.commit_id),
+  }))
 }
 
 /** The card facts of the last poll; those of a repository without any are empty. */

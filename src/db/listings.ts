@@ -70,6 +70,8 @@ async function insertSnapshot(db: Db, { listing, repoId, policyKey }: ListingRec
       bytes_held: 0,
       missing_files: 0,
       missing_large_bytes: 0,
+      files_undigested: listing.files.filter((file) => contentKeyOf(file) === undefined).length,
+      read_at: listing.observedAt,
       formats: distinctJson(listing.files.map(weightFormatOf)),
       quants: distinctJson(listing.files.map((file) => quantOf(file.path))),
     })
@@ -125,6 +127,27 @@ function decisionEncoder(
     }
     return { take: take ? 1 : 0, reason: DECISION_REASONS.indexOf(reason), detail_id: detailId }
   }
+}
+
+/** Adds digests that the Hub withheld when the commit was listed; one that is known is never replaced. */
+export async function addDigests(db: Db, snapshotId: number, files: readonly Sibling[], at: string): Promise<void> {
+  for (const file of files) {
+    if (file.lfsOid === undefined) continue
+    await db
+      .updateTable('files')
+      .set({ lfs_oid: bytesOf(file.lfsOid) })
+      .where('snapshot_id', '=', snapshotId)
+      .where('path_key', '=', pathKeyOf(file.path))
+      .where('is_lfs', '=', 1)
+      .where('lfs_oid', 'is', null)
+      .execute()
+  }
+  const undigested = files.filter((file) => contentKeyOf(file) === undefined).length
+  await db
+    .updateTable('snapshots')
+    .set({ files_undigested: undigested, read_at: at })
+    .where('id', '=', snapshotId)
+    .execute()
 }
 
 /** Replaces the decisions of a snapshot; rows whose decision is the same are not written. */

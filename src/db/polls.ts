@@ -52,7 +52,7 @@ async function storeFacts(
   const columns = { ...factColumns(facts), upstream: change.upstream, watch_id: poll.watchId }
   const known = await db
     .selectFrom('repos')
-    .select(['id', 'upstream', 'upstream_evidence'])
+    .select(['id', 'upstream', 'upstream_evidence', 'gated'])
     .where('hub_id', '=', hubId)
     .executeTakeFirst()
   const repoId =
@@ -66,6 +66,10 @@ async function storeFacts(
       : known.id
   if (known !== undefined) {
     const evidence = known.upstream === change.upstream ? known.upstream_evidence : null
+    // Another gate may show digests that were withheld.
+    if (known.gated !== columns.gated) {
+      await db.updateTable('snapshots').set({ read_at: '' }).where('repo_id', '=', repoId).execute()
+    }
     await db
       .updateTable('repos')
       .set({ ...columns, upstream_evidence: evidence })

@@ -105,6 +105,9 @@ export interface SnapshotsTable {
   missing_large_bytes: number
   formats: string
   quants: string
+  /** Files whose digest the Hub withheld, and when (ISO; '' = ask again) the tree was last read. */
+  files_undigested: number
+  read_at: string
 }
 
 export interface FilesTable {

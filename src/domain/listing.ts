@@ -50,6 +50,19 @@ export function promiseText(listing: Pick<Listing, 'files' | 'refused'>): string
   return [...lines, ...refused].sort().join('\n')
 }
 
+/** Whether a promise says all that another said, and digests besides that were withheld there. */
+export function onlyAddsDigests(
+  first: Pick<Listing, 'files' | 'refused'>,
+  next: Pick<Listing, 'files' | 'refused'>,
+): boolean {
+  const known = new Map(first.files.map((file) => [file.path, file]))
+  const files = next.files.map((file) => {
+    const before = known.get(file.path)
+    return before !== undefined && before.lfsOid === undefined ? { ...file, lfsOid: undefined } : file
+  })
+  return promiseText({ files, refused: next.refused }) === promiseText(first)
+}
+
 /** The text of a listing file: JSON, one file a line, so that two listings can be compared with `diff`. */
 export function printListing(listing: Listing): string {
   const { files, refused, ...head } = listing

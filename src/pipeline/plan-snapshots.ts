@@ -3,13 +3,13 @@ import { nameEvents, updateEvents } from '../domain/diff-listings.ts'
 import type { KeepPolicy } from '../domain/decision.ts'
 import { ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
-import type { Listing, Sibling } from '../domain/listing.ts'
+import { onlyAddsDigests, type Listing, type Sibling } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { isWanted, watchOf } from '../domain/watch.ts'
 import { witnessContradictions } from '../domain/witness.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
-import type { RepoRow, ScheduleEntry, UnlistedHead } from '../catalog-rows.ts'
+import type { RepoRow, ScheduleEntry, UndigestedHead, UnlistedHead } from '../catalog-rows.ts'
 import type { Tree } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
@@ -67,7 +67,49 @@ export async function planHeads(
   }
   await queue.onIdle()
   signal.throwIfAborted()
+  await readWithheld(deps, watch, signal)
   return { listed, failures }
+}
+
+const REREAD_AFTER_MS = 24 * 60 * 60 * 1000
+
+/**
+ * Reads trees again whose digests the Hub withheld: once a day, and when the gate changed. A token that may see them may
+ * be there by now. Both listings are kept; what could not be proven becomes wanted.
+ */
+async function readWithheld(deps: PipelineDeps, watch: string | undefined, signal: AbortSignal): Promise<void> {
+  const before = new Date(deps.clock.now() - REREAD_AFTER_MS).toISOString()
+  for (const head of await deps.catalog.undigestedHeads(watch, before)) {
+    signal.throwIfAborted()
+    try {
+      await addWithheld(deps, head, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const code = errorCodeOf(error)
+      if (ERROR_CODES[code].exitCode !== 8) throw error
+      deps.log.warn({ component: 'plan', repo: printRepo(head.ref), code, err: error }, 'tree not read again')
+    }
+  }
+}
+
+async function addWithheld(deps: PipelineDeps, head: UndigestedHead, signal: AbortSignal): Promise<void> {
+  const row = await deps.catalog.repoRow(head.ref)
+  const snapshot = row?.newest
+  if (row === undefined || snapshot?.snapshotId !== head.snapshotId) return
+  const first = (await deps.records.readListing(snapshot.ref.name, head.commit))?.listing
+  if (first === undefined) return
+  const read = await readListing(deps, row, head, undefined, signal)
+  const known = await filesOf(deps, head.snapshotId, signal)
+  const next = { ...read, repo: first.repo }
+  // Another promise for the same commit adds nothing: it is kept and told as the conflict it is.
+  const isMore = onlyAddsDigests({ files: known, refused: first.refused }, next)
+  await deps.blobs.assertMounted()
+  const outcome = await deps.records.writeListing(next, signal)
+  if (!isMore && outcome === 'conflict') await raise(deps, [conflictEvent(next)])
+  await deps.catalog.addDigests(head.snapshotId, isMore ? next.files : known, read.observedAt)
+  const keep = keepOf(deps, row.ref, row.watch)
+  const decisions = decideFiles(await filesOf(deps, head.snapshotId, signal), keep)
+  await deps.catalog.redecide(head.snapshotId, decisions, policyKeyOf(keep), isSmallFile)
 }
 
 async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSignal): Promise<void> {
@@ -78,7 +120,8 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
   await deps.blobs.assertMounted()
   const outcome = await deps.records.writeListing(read, signal)
   // What was promised first stands, and the manifest is made from it.
-  const listing = first ?? read
+  const hasMore = first !== undefined && onlyAddsDigests(first, read)
+  const listing = first === undefined || hasMore ? read : first
   const previous = await previousListing(deps, row, head)
   const keep = keepOf(deps, row.ref, row.watch)
   const recorded = await deps.catalog.recordListing({
@@ -90,7 +133,7 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
     events: [
       ...updateEvents(previous, listing),
       ...nameEvents(listing),
-      ...(outcome === 'conflict' ? [conflictEvent(listing)] : []),
+      ...(outcome === 'conflict' && !hasMore ? [conflictEvent(listing)] : []),
       ...witnessContradictions(listing, deps.witness),
     ],
   })

@@ -79,6 +79,8 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.repoByName(refOf('Qwen/A'))
   await catalog.repoByHubId(hubIdOf('Qwen/A'))
   await catalog.cardOf(repoId)
+  for (const watch of [undefined, WATCH]) await catalog.undigestedHeads(watch, AT)
+  await catalog.addDigests(snapshotId, files, AT)
   await catalog.decidedSnapshots()
   await catalog.pendingSnapshots()
   await catalog.smallBytesToFetch(10)

@@ -7,6 +7,11 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import v8 from 'node:v8'
 
+// A checkout runs its sources; a package has only what was built from them.
+const main = ['../src/main.ts', '../dist/main.js']
+  .map((path) => new URL(path, import.meta.url))
+  .find((url) => existsSync(url))
+
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 24 || (major === 24 && minor < 11)) {
   console.error(
@@ -14,14 +19,13 @@ if (major < 24 || (major === 24 && minor < 11)) {
       'Install Node.js 24 (https://nodejs.org), or in a checkout use scripts/weightvault, which brings its own.',
   )
   process.exitCode = 78
+} else if (main === undefined) {
+  console.error('weightvault has no program in it: this package was packed without `npm run build`.')
+  process.exitCode = 1
 } else {
   keepMemorySmall()
   keepCompiledCode()
-  // A checkout runs its sources; a package has only what was built from them.
-  const source = new URL('../src/main.ts', import.meta.url)
-  const built = new URL('../dist/main.js', import.meta.url)
-  const { main } = await import(existsSync(source) ? source.href : built.href)
-  await main(process.argv.slice(2))
+  await (await import(main.href)).main(process.argv.slice(2))
 }
 
 // Compiling our sources costs most of the CPU of a short command. The cache lies in a folder of this user alone, never

@@ -25,6 +25,8 @@ const UNUSUAL_FILE_BYTES = 50_000_000_000
 /** Files that are looked at for unusual sizes. */
 const MAX_FILES_READ = 20_000
 const SLOW_WATCH_FACTOR = 3
+/** Findings of damage that are counted. */
+const MAX_DAMAGE_READ = 1000
 
 /** The configuration file: which, and whether others can read a secret in it. */
 export async function checkConfig(loaded: LoadedConfig): Promise<Check[]> {
@@ -73,6 +75,18 @@ export async function checkArchive(archive: OpenedArchive): Promise<Check> {
   return { name, status: 'ok', message: `${archive.root}; ${service}` }
 }
 
+/** Damage that was found in what is archived; whether it is still there only a new reading tells. */
+export async function checkDamage(archive: OpenedArchive, signal: AbortSignal): Promise<Check> {
+  signal.throwIfAborted()
+  const found = await archive.catalog.events({ type: 'fixity-failed', limit: MAX_DAMAGE_READ })
+  const name = 'damage'
+  const last = found.at(-1)
+  if (last === undefined) return { name, status: 'ok', message: 'none was ever found' }
+  const message = `found ${counted(found.length, 'time')}, last ${ago(last.at, archive.clock.now())}`
+  const advice = '"weightvault verify" says what is damaged now, and how to put it right'
+  return { name, status: 'warn', message, advice }
+}
+
 /** Free space against reserve and budget. */
 export async function checkDisk(archive: OpenedArchive): Promise<Check[]> {
   const { settings, blobs, catalog } = archive
@@ -103,7 +117,9 @@ export async function checkHub(archive: OpenedArchive, signal: AbortSignal): Pro
   const startMs = clock.now()
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(HUB_DEADLINE_MS)])
   try {
-    await askSomething(archive, bounded)
+    if (!(await askSomething(archive, bounded))) {
+      return { name: 'hub', status: 'ok', message: 'not asked: nothing is watched' }
+    }
     return { name: 'hub', status: 'ok', message: `${hub.endpoint} answers in ${formatDuration(clock.now() - startMs)}` }
   } catch (error) {
     signal.throwIfAborted()
@@ -125,16 +141,20 @@ export async function checkHub(archive: OpenedArchive, signal: AbortSignal): Pro
   }
 }
 
-/** A single repository where one is known: a listing of a whole organisation would spend more of the quota. */
-async function askSomething(archive: OpenedArchive, signal: AbortSignal): Promise<void> {
+/**
+ * A single repository where one is known: a listing of a whole organisation would spend more of the quota. False when
+ * there is nothing to ask for.
+ */
+async function askSomething(archive: OpenedArchive, signal: AbortSignal): Promise<boolean> {
   const ref = await someRepo(archive)
   if (ref !== undefined) {
     await archive.hub.askRepo(ref, signal)
-    return
+    return true
   }
   const [first] = archive.settings.watches
-  if (first !== undefined && first.target.kind !== 'repo')
-    await archive.hub.listOwner(first.target.owner, 'model', signal)
+  if (first === undefined || first.target.kind === 'repo') return false
+  await archive.hub.listOwner(first.target.owner, 'model', signal)
+  return true
 }
 
 async function someRepo(archive: OpenedArchive): Promise<RepoRef | undefined> {

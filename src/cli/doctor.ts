@@ -4,6 +4,7 @@ import { outcome, type Command, type CommandContext, type Outcome, type Screen }
 import {
   checkArchive,
   checkConfig,
+  checkDamage,
   checkDisk,
   checkHub,
   checkLargeFiles,
@@ -18,7 +19,7 @@ export const doctorCommand: Command = {
   name: 'doctor',
   summary: 'check configuration, token, disk and Hub, and say what to do',
   description:
-    'Checks the configuration and its permissions, the token, the archive and its disk, the Hub, the state of the watches, and files of unusual size; says what to do about each finding. Changes nothing.',
+    'Checks the configuration and its permissions, the token, the archive, damage found in it, its disk, the Hub (when something is watched), the state of the watches, and files of unusual size; says what to do about each finding. Changes nothing.',
   examples: ['weightvault doctor', 'weightvault doctor --json'],
   exits: [8],
   run: doctor,
@@ -42,6 +43,7 @@ async function runChecks(context: CommandContext): Promise<Check[]> {
   const archive = await attempt(checks, 'archive', () => context.openArchive('read'))
   if (archive === undefined) return checks
   checks.push(await checkArchive(archive))
+  checks.push(await checkDamage(archive, context.signal))
   checks.push(...(await checkDisk(archive)))
   checks.push(await checkHub(archive, context.signal))
   checks.push(...(await checkWatches(archive)))

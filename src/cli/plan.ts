@@ -137,6 +137,12 @@ async function headText(archive: OpenedArchive, totals: PlanTotals, screen: Scre
       : palette.attention(
           `${counted(totals.filesHeldBack, 'file')}, ${formatSize(totals.bytesHeldBack)} wanted beside that do not fit`,
         )
+  if (
+    oldest === undefined &&
+    totals.filesToFetch + totals.filesHeldBack + totals.filesSkipped + totals.bytesHeld === 0
+  ) {
+    return 'Nothing is known yet: no watch has been polled. "weightvault plan" asks the Hub.'
+  }
   const isNothing = totals.filesToFetch + totals.filesHeldBack === 0
   return [
     isNothing ? palette.strong('Nothing to fetch.') : `${palette.strong(toFetch)}; ${heldBack}.`,

@@ -36,7 +36,8 @@ export function failedLine(file: HubFile, code: string, message: string, palette
 }
 
 export function waitingLine(reason: string, untilMs: number | undefined, nowMs: number, palette: Palette): string {
-  const until = untilMs === undefined ? '' : `, for ${formatDuration(Math.max(0, untilMs - nowMs))}`
+  const leftMs = untilMs === undefined ? 0 : untilMs - nowMs
+  const until = leftMs <= 0 ? '' : `; next try in ${formatDuration(Math.ceil(leftMs / 1000) * 1000)}`
   return `${palette.attention('waiting')}   ${displayName(reason)}${until}`
 }
 

@@ -48,6 +48,7 @@ export class TerminalProgress implements ProgressView {
   readonly #transfers: TransferState
   readonly #polls = new PollNews()
   readonly #verified: { files: number; bytes: number; rate: RateMeter; path: string }
+  #lastLongReason = ''
   #waiting: { reason: string; untilMs: number | undefined } | undefined
   #drawnLines = 0
   #nextDrawMs = 0
@@ -75,6 +76,7 @@ export class TerminalProgress implements ProgressView {
 
   started(file: HubFile, size: number, resumedAt: number): void {
     this.#waiting = undefined
+    this.#lastLongReason = ''
     this.#transfers.start(file, size, resumedAt, this.#clock.now())
     this.tick()
   }
@@ -118,8 +120,17 @@ export class TerminalProgress implements ProgressView {
   }
 
   waiting(reason: string, untilMs: number | undefined): void {
-    this.#waiting = { reason, untilMs }
-    this.tick()
+    const nowMs = this.#clock.now()
+    if (displayWidth(waitingLine(reason, untilMs, nowMs, NO_COLORS)) < this.#width()) {
+      this.#waiting = { reason, untilMs }
+      this.tick()
+      return
+    }
+    // Cut to one line it would lose what it says at its end: it scrolls by once instead.
+    this.#waiting = undefined
+    if (reason === this.#lastLongReason) return
+    this.#lastLongReason = reason
+    this.#say(waitingLine(reason, untilMs, nowMs, this.#terminal.palette))
   }
 
   /** Draws the block again when it is time to. */
@@ -150,13 +161,17 @@ export class TerminalProgress implements ProgressView {
     this.tick()
   }
 
+  #width(): number {
+    return Math.max(20, this.#terminal.columns() - 1)
+  }
+
   #eraser(): string {
     return this.#drawnLines === 0 ? '' : `\r\u001b[${this.#drawnLines}A\u001b[0J`
   }
 
   #block(nowMs: number): string[] {
     const { palette } = this.#terminal
-    const width = Math.max(20, this.#terminal.columns() - 1)
+    const width = this.#width()
     const running = [...this.#transfers.running.values()]
     const lines = running.slice(0, MAX_FILE_LINES).map((file) => fileLine(file, nowMs, width, palette))
     if (running.length > MAX_FILE_LINES) lines.push(palette.faint(`  … and ${running.length - MAX_FILE_LINES} more`))
@@ -164,8 +179,9 @@ export class TerminalProgress implements ProgressView {
       lines.push(palette.strong(shorten(summaryText(this.#transfers, nowMs), width, 'end')))
     }
     if (this.#verified.files > 0) lines.push(shorten(verifiedText(this.#verified, nowMs), width, 'end'))
-    if (this.#waiting !== undefined && running.length === 0) {
-      const { reason, untilMs } = this.#waiting
+    const { reason, untilMs } = this.#waiting ?? {}
+    const isOver = untilMs !== undefined && untilMs <= nowMs
+    if (reason !== undefined && !isOver && running.length === 0) {
       lines.push(palette.attention(shorten(waitingLine(reason, untilMs, nowMs, NO_COLORS), width, 'end')))
     }
     return lines

@@ -1,3 +1,4 @@
+import type { LoggedEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
 import type { ActivityReport } from '../pipeline/activity.ts'
@@ -12,6 +13,8 @@ import { watchColumns, type WatchRow } from './watch-columns.ts'
 
 const WATCHES_FOR_PEOPLE = 30
 const ACTIVE_FOR_PEOPLE = 10
+/** Findings of damage that are counted. */
+const MAX_DAMAGE_READ = 1000
 
 /** `weightvault status` */
 export const statusCommand: Command = {
@@ -31,21 +34,25 @@ interface Status {
   readonly isPaused: boolean
   readonly usedBytes: number
   readonly freeBytes: number
+  /** Events of damage that was found in what is archived, oldest first. */
+  readonly damage: readonly LoggedEvent[]
 }
 
 async function status(context: CommandContext): Promise<Outcome> {
   const archive = await context.openArchive('read')
   const { catalog, blobs } = archive
-  const [totals, states, isPaused, freeBytes, partialBytes, activity] = await Promise.all([
+  const [totals, states, isPaused, freeBytes, partialBytes, activity, damage] = await Promise.all([
     catalog.totals(),
     catalog.watchStates(),
     catalog.isPaused(),
     blobs.freeBytes(),
     blobs.partialBytes(),
     readActivity(archive, context.signal),
+    catalog.events({ type: 'fixity-failed', limit: MAX_DAMAGE_READ }),
   ])
   const usedBytes = totals.blobBytes + partialBytes
-  const found: Status = { activity, totals, watches: watchRows(archive, states), isPaused, usedBytes, freeBytes }
+  const watches = watchRows(archive, states)
+  const found: Status = { activity, totals, watches, isPaused, usedBytes, freeBytes, damage }
   return outcome(statusJson(archive, found), (screen) => statusText(archive, found, screen))
 }
 
@@ -83,6 +90,7 @@ function statusJson(archive: OpenedArchive, found: Status): unknown {
     budget: { usedBytes, totalBytes: settings.budgetBytes },
     disk: { freeBytes, reserveBytes: settings.reserveBytes },
     oldestVerifiedAt: totals.oldestVerifiedAt ?? null,
+    damage: { found: found.damage.length, lastAt: found.damage.at(-1)?.at ?? null },
     totals,
   }
 }
@@ -102,7 +110,8 @@ function statusText(archive: OpenedArchive, found: Status, screen: Screen): stri
     ['queue', queueText(found, screen)],
     ['budget', `${formatSize(usedBytes)} of ${formatSize(settings.budgetBytes)} used (${share} %)`],
     ['disk', diskText(freeBytes, settings.reserveBytes, screen)],
-    ['verified', `oldest byte ${ago(totals.oldestVerifiedAt, nowMs)}`],
+    ['verified', `least recently verified: ${ago(totals.oldestVerifiedAt, nowMs)}`],
+    ...damageLines(found, screen),
     ['events', formatCount(totals.lastSeq)],
   ]
   const lines = facts.map(([name, value]) => `${palette.faint(name.padEnd(9))} ${value}`)
@@ -111,6 +120,14 @@ function statusText(archive: OpenedArchive, found: Status, screen: Screen): stri
   const more = found.watches.length - shown.length
   const watches = shown.length === 0 ? 'Nothing is watched.' : `${table}${more > 0 ? `\n… ${more} more` : ''}`
   return [...lines, ...activeLines(found.activity, screen), '', watches].join('\n')
+}
+
+function damageLines({ damage }: Status, { palette, nowMs }: Screen): [string, string][] {
+  const last = damage.at(-1)
+  if (last === undefined) return []
+  const count = damage.length < MAX_DAMAGE_READ ? counted(damage.length, 'time') : `${MAX_DAMAGE_READ} times or more`
+  const text = `found ${count}, last ${ago(last.at, nowMs)}; "weightvault verify" says what is damaged now`
+  return [['damage', palette.bad(text)]]
 }
 
 function serviceText(activity: ActivityReport | undefined, { palette, nowMs }: Screen): string {

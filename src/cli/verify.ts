@@ -56,10 +56,28 @@ function verifyText(result: VerifyResult, screen: Screen): string {
   const shown = lines.slice(0, LINES_FOR_PEOPLE)
   if (lines.length > shown.length) shown.push(`… and ${lines.length - shown.length} more (--json)`)
   const checked = `${counted(result.checkedFiles, 'file')}, ${formatSize(result.checkedBytes)} checked`
+  if (result.ok && result.checkedFiles === 0) return 'ok: nothing is archived yet, so there was nothing to check'
   if (result.ok) return [...shown, `${palette.good('ok')}: ${checked}; every byte is what its manifest says`].join('\n')
-  const found = `${result.corrupt.length} corrupt, ${result.missing.length} missing, ${result.unreadable.length} without manifest`
-  const advice = 'Nothing was deleted. The bytes can come from the Hub again, or from any copy with the same SHA-256.'
-  return [...shown, `${palette.bad('damaged')}: ${found}; ${checked}`, advice].join('\n')
+  const found = [
+    result.corrupt.length === 0 ? '' : blobsText(result.corrupt, 'corrupt'),
+    result.missing.length === 0 ? '' : blobsText(result.missing, 'missing'),
+    result.unreadable.length === 0 ? '' : `${counted(result.unreadable.length, 'snapshot')} without manifest`,
+  ].filter((part) => part !== '')
+  return [...shown, `${palette.bad('damaged')}: ${found.join('; ')}; ${checked}`, adviceFor(result)].join('\n')
+}
+
+/** Equal bytes are stored once: one damaged blob can be many files. */
+function blobsText(files: VerifyResult['corrupt'], found: string): string {
+  const blobs = new Set(files.map((file) => file.sha256)).size
+  return `${counted(blobs, 'blob')} ${found} (in ${counted(files.length, 'file')})`
+}
+
+function adviceFor(result: VerifyResult): string {
+  const [damaged] = [...result.corrupt, ...result.missing]
+  const nothingLost = 'Nothing was deleted.'
+  if (damaged === undefined) return `${nothingLost} Take the manifest from a backup, then run verify again.`
+  const { sha256 } = damaged
+  return `${nothingLost} This release does not fetch it again: put a copy with this SHA-256 at blobs/sha256/${sha256.slice(0, 2)}/${sha256}, then run verify.`
 }
 
 function fileText(file: { readonly repo: string; readonly path: string; readonly sha256: string }): string {

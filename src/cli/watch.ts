@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { settingsOf } from '../config/config.ts'
 import { addWatch, removeWatch } from '../config/config-file.ts'
 import { isOwnerOrName, parseRepoArgument, printRepo } from '../domain/repo.ts'
 import { ArchiveError, ERROR_CODES } from '../domain/errors.ts'
@@ -9,7 +10,7 @@ import { flagOption, listOption, quote, textOption, usage, type CommandInput } f
 import type { CommandGroup } from './program.ts'
 import { watchRows } from './status.ts'
 import { renderTable } from './table.ts'
-import { watchColumns } from './watch-columns.ts'
+import { watchColumns, type WatchRow } from './watch-columns.ts'
 
 /** The service looks at its configuration file every few seconds. */
 const WHEN_NOTICED = 'A running service notices within 10 seconds; "weightvault sync" polls at once.'
@@ -65,8 +66,7 @@ export const watchGroup: CommandGroup = {
 }
 
 async function list(context: CommandContext): Promise<Outcome> {
-  const archive = await context.openArchive('read')
-  const rows = watchRows(archive, await archive.catalog.watchStates())
+  const rows = await readRows(context)
   const data = rows.map(({ entry, state }) => ({
     watch: entry.key,
     everyMs: entry.everyMs,
@@ -81,6 +81,19 @@ async function list(context: CommandContext): Promise<Outcome> {
       ? 'Nothing is watched. "weightvault watch add org:Qwen" watches an organisation.'
       : renderTable(watchColumns(screen), rows, screen.columns, screen.palette.faint),
   )
+}
+
+/** The list is in the configuration: without an archive it is only not known what was polled. */
+async function readRows(context: CommandContext): Promise<WatchRow[]> {
+  try {
+    const archive = await context.openArchive('read')
+    return watchRows(archive, await archive.catalog.watchStates())
+  } catch (error) {
+    if (!(error instanceof ArchiveError) || error.code !== 'ARCHIVE_MISSING_MARKER') throw error
+    context.note(`${error.message}; "weightvault init" makes one`)
+    const { config } = await context.loadConfig()
+    return watchRows({ settings: settingsOf(config) }, [])
+  }
 }
 
 async function add(context: CommandContext, input: CommandInput): Promise<Outcome> {

@@ -50,9 +50,15 @@ export async function askHub(context: HubContext, question: HubQuestion, signal:
       { host, attempt, waitMs, code: result.error.code, reason: result.error.message },
       'Hub request failed',
     )
-    if (waitMs >= 1000) context.onWaiting(`${host} did not answer as it should`, context.clock.now() + waitMs)
+    if (waitMs >= 1000) context.onWaiting(`${host}: ${causeOf(result.error)}`, context.clock.now() + waitMs)
     await context.clock.sleep(waitMs, signal)
   }
+}
+
+/** In a few words, for a person who waits: `no connection (ENOTFOUND)`, `it answered with status 503`. */
+function causeOf(error: ArchiveError): string {
+  if (error.cause instanceof TransportError) return error.cause.message
+  return `it answered with status ${String(error.details['status'])}`
 }
 
 async function attemptOnce(

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { ArchiveError } from '../domain/errors.ts'
 import { diskError, isErrno } from '../lib/fs-durable.ts'
@@ -22,6 +23,15 @@ export async function storeError(layout: Layout, path: string, error: unknown): 
 
 /** What to say when the folder is not, or no longer, the archive that was meant. */
 export function missingMarker(root: string, cause: unknown): ArchiveError {
+  if (isNowhere(root)) {
+    return new ArchiveError('ARCHIVE_MISSING_MARKER', `there is no archive at ${root}`, {
+      cause,
+      hint:
+        '`weightvault init` makes one there, or name yours with --config or --archive; if it lies on another disk, ' +
+        'mount that first. Nothing was changed.',
+      details: { root },
+    })
+  }
   return new ArchiveError(
     'ARCHIVE_MISSING_MARKER',
     `${root} is not a weightvault archive: weightvault.json is missing`,
@@ -33,6 +43,14 @@ export function missingMarker(root: string, cause: unknown): ArchiveError {
       details: { root },
     },
   )
+}
+
+function isNowhere(root: string): boolean {
+  try {
+    return lstatSync(root, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {

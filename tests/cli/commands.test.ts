@@ -32,13 +32,43 @@ function quantised(seed: string): RepoSpec {
 
 test('every reading command refuses a folder that is no archive, with 9 and what to do', async () => {
   await using folder = await CliFolder.make('archive: ./archive\n')
-  for (const words of [['list'], ['show', 'a/b'], ['status'], ['events'], ['why', 'a/b'], ['queue'], ['watch']]) {
+  for (const words of [['list'], ['show', 'a/b'], ['status'], ['events'], ['why', 'a/b'], ['queue']]) {
     const called = await folder.call(words)
 
     assert.equal(called.code, 9, words.join(' '))
     assert.match(called.err, /ARCHIVE_MISSING_MARKER/)
     assert.match(called.err, /hint: .*init/)
   }
+})
+
+test('a folder that is not there is no unmounted disk, and the watch list needs no archive', async () => {
+  await using folder = await CliFolder.make('archive: ./archive\n')
+
+  const list = await folder.call(['list'])
+  const watches = await folder.call(['watch', 'ls'])
+  await mkdir(join(folder.path, 'archive'))
+  const empty = await folder.call(['list'])
+
+  assert.equal(list.code, 9)
+  assert.match(list.err, /there is no archive at .*archive/)
+  assert.match(list.err, /hint: .*init.*--config or --archive/)
+  assert.equal(watches.code, 0, watches.err)
+  assert.match(watches.out, /org:Qwen .*not polled yet/)
+  assert.match(watches.err, /there is no archive/)
+  assert.match(empty.err, /Most likely the disk is not mounted/)
+})
+
+test('before the first poll plan and verify say that there is nothing yet, and doctor asks no Hub for nothing', async () => {
+  await using folder = await CliFolder.make('archive: ./archive\nwatch: []\n')
+  await folder.call(['init'])
+
+  const plan = await folder.call(['plan', '--offline'])
+  const verify = await folder.call(['verify'])
+  const doctor = await folder.call(['doctor'], { effects: withoutHub() })
+
+  assert.match(plan.out, /^Nothing is known yet: no watch has been polled/)
+  assert.match(verify.out, /nothing is archived yet/)
+  assert.match(doctor.out, /hub +ok +not asked: nothing is watched/)
 })
 
 test('a bad configuration ends with 3 and names file, line and key', async () => {
@@ -294,6 +324,12 @@ test('verify ends with 6 and names corrupt and missing files', async () => {
   assert.deepEqual(data.missing, [{ repo: 'Qwen/B-1B', path: 'model.safetensors', sha256: missing }])
   assert.equal(people.code, 6)
   assert.match(people.out, /corrupt {2}Qwen\/A-1B model\.safetensors/)
+  assert.match(people.out, /damaged: 1 blob corrupt \(in 1 file\); /)
+  const place = `blobs/sha256/${corrupt.slice(0, 2)}/${corrupt}`
+  assert.ok(people.out.includes('Nothing was deleted. This release does not fetch it again: put a copy'), people.out)
+  assert.ok(people.out.includes(`at ${place}, then run verify.`), people.out)
+  assert.match((await folder.call(['status'])).out, /damage +found 2 times, last .*"weightvault verify"/)
+  assert.match((await folder.call(['doctor'])).out, /damage +warn +found 2 times/)
 })
 
 test('hostile names in a real archive reach no terminal, at any width', async () => {

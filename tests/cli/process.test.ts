@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { generated } from '../support/content/generated.ts'
@@ -26,9 +27,10 @@ function start(
   folder: CliFolder,
   words: readonly string[],
   nodeOptions: readonly string[] = [],
+  program = BIN,
 ): Running {
   const env = { PATH: process.env['PATH'], HOME: folder.path }
-  const child = spawn(process.execPath, [...nodeOptions, BIN, ...words], { cwd: folder.path, env })
+  const child = spawn(process.execPath, [...nodeOptions, program, ...words], { cwd: folder.path, env })
   t.after(() => child.kill('SIGKILL'))
   const deadline = AbortSignal.timeout(DEADLINE_MS)
   let out = ''
@@ -83,6 +85,19 @@ test('another Node gets one sentence and exit 78', async (t) => {
   assert.equal(code, 78)
   assert.equal(out, '')
   assert.match(err, /^weightvault needs Node\.js 24\.11 or newer; this is 22\.12\.0\. .*scripts\/weightvault.*\n$/)
+})
+
+test('a package that was packed without a build says so', async (t) => {
+  await using folder = await CliFolder.make()
+  await mkdir(join(folder.path, 'bin'))
+  const copy = join(folder.path, 'bin/weightvault.js')
+  await copyFile(BIN, copy)
+  await writeFile(join(folder.path, 'package.json'), '{"type":"module"}\n')
+
+  const { code, err } = await start(t, folder, ['list'], [], copy).ended()
+
+  assert.equal(code, 1)
+  assert.match(err, /this package was packed without `npm run build`\.\n$/)
 })
 
 test('exit codes leave the process, with the error on stderr', async (t) => {

@@ -169,7 +169,7 @@ test('createProgressLines writes large files, failures and warnings at once, sma
   assert.match(lines[0]!, /^fetched {3}Qwen\/Qwen3\.5-4B big\.gguf, 100 MB$/)
   assert.match(lines[1]!, /^failed .*nothing came.*\(TRANSFER_STALLED\)$/)
   assert.match(lines[2]!, /changed its licence/)
-  assert.match(lines[3]!, /^waiting {3}the quota of the Hub, for 30s$/)
+  assert.match(lines[3]!, /^waiting {3}the quota of the Hub; next try in 30s$/)
   // oxlint-disable-next-line no-control-regex
   for (const line of lines) assert.doesNotMatch(line, /[\u0000-\u001f\u007f-\u009f\u202e]/)
 })
@@ -218,6 +218,40 @@ test('a failed file counts as still to fetch', () => {
   progress.moved(file('b'), MB)
 
   assert.match(lines.at(-1)!, /5\.00 MB fetched, 19\.0 MB to go.*1 failed/)
+})
+
+test('TerminalProgress shows a wait in whole seconds, and no longer once its time has passed', () => {
+  const clock = new ManualClock()
+  const screen = new Screen(80)
+  const progress = new TerminalProgress(screen, clock)
+
+  progress.waiting('the Hub: no connection (ENOTFOUND)', clock.nowMs + 4300)
+  const first = screen.lines.join('\n')
+  clock.nowMs += 4000
+  progress.tick()
+  const later = screen.lines.join('\n')
+  clock.nowMs += 300
+  progress.tick()
+
+  assert.equal(first, 'waiting   the Hub: no connection (ENOTFOUND); next try in 5s\n')
+  assert.equal(later, 'waiting   the Hub: no connection (ENOTFOUND); next try in 1s\n')
+  assert.equal(screen.lines.join(''), '')
+})
+
+test('TerminalProgress writes a reason that is longer than the line whole, once', () => {
+  const clock = new ManualClock()
+  const screen = new Screen(60)
+  const progress = new TerminalProgress(screen, clock)
+  const reason = `the Hub is unreachable; ${'and so on '.repeat(8)}the end`
+
+  for (let at = 0; at < 3; at += 1) {
+    progress.waiting(reason, clock.nowMs + 15_000)
+    clock.nowMs += 15_000
+    progress.tick()
+  }
+  progress.close()
+
+  assert.deepEqual(screen.lines, [`waiting   ${reason}; next try in 15s`, ''])
 })
 
 test('RateMeter measures the last seconds, and survives a clock that jumps', () => {

@@ -37,11 +37,23 @@ export interface Manifest {
   readonly files: readonly ManifestFile[]
 }
 
+/** Files of one piece of a manifest's text. */
+const FILES_PER_PIECE = 500
+
 /** The text of a manifest file: JSON, one file a line. */
 export function printManifest(manifest: Manifest): string {
+  return [...manifestPieces(manifest)].join('')
+}
+
+/** The same in pieces: the text of thousands of files at once takes several times its size in memory. */
+export function* manifestPieces(manifest: Manifest): Generator<string> {
   const { files, ...head } = manifest
-  const lines = files.map((file) => JSON.stringify(file)).join(',\n')
-  return `${JSON.stringify(head).slice(0, -1)},\n"files":[\n${lines}\n]}\n`
+  yield `${JSON.stringify(head).slice(0, -1)},\n"files":[\n`
+  for (let at = 0; at < files.length; at += FILES_PER_PIECE) {
+    const lines = files.slice(at, at + FILES_PER_PIECE).map((file) => JSON.stringify(file))
+    yield `${at === 0 ? '' : ',\n'}${lines.join(',\n')}`
+  }
+  yield '\n]}\n'
 }
 
 /**

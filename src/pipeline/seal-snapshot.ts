@@ -6,7 +6,8 @@ import { printRepo } from '../domain/repo.ts'
 import type { FileRow, SnapshotRow } from '../catalog-rows.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
-const FILES_PER_PAGE = 2000
+/** So few that a page is garbage again before it counts as long-lived. */
+const FILES_PER_PAGE = 500
 
 /** What one snapshot's own damage is: it keeps that snapshot from being sealed and nothing else from going on. */
 export const SEALING_BLOCKS = ['RECORD_INVALID', 'FIXITY_FAILED'] as const

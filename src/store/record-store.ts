@@ -5,7 +5,7 @@ import { parseSha256, type CommitId, type Sha256 } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { printListing, promiseText, type Listing } from '../domain/listing.ts'
-import { printManifest, printSha256Sums, type Manifest } from '../domain/manifest.ts'
+import { manifestPieces, printManifest, printSha256Sums, type Manifest } from '../domain/manifest.ts'
 import type { RepoName } from '../domain/repo.ts'
 import { isErrno, makeDirectories, readRegularFile, replaceFileDurably, writeFileOnce } from '../lib/fs-durable.ts'
 import type { RecordStore } from '../ports.ts'
@@ -67,7 +67,7 @@ class FolderRecordStore implements RecordStore {
       // Without a manifest beside it a .sha256 is what a crash left.
       if (existing === undefined) await replaceFileDurably(sums, Buffer.from(printSha256Sums(manifest)), 0o440)
       // Also where it is there already: whoever wrote it may have died before it was durable and its litter removed.
-      const printed = Buffer.from(printManifest(manifest))
+      const printed = Buffer.concat(Array.from(manifestPieces(manifest), (piece) => Buffer.from(piece)))
       await writeFileOnce(path, printed)
       await this.#assertSealed(manifest, printed, path)
     })

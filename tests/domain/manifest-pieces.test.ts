@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { manifestPieces, printManifest, type Manifest } from '../../src/domain/manifest.ts'
+
+function manifestOf(count: number): Manifest {
+  const files = Array.from({ length: count }, (_, at) => ({
+    path: `part-${at}.json`,
+    size: at,
+    sha256: null,
+    gitOid: null,
+    held: false,
+    reason: 'not-wanted',
+    attestedBy: [],
+  }))
+  return {
+    format: 'weightvault-manifest/1',
+    repo: { type: 'model', name: 'Qwen/A', hubId: '0'.repeat(24) },
+    commit: '1'.repeat(40),
+    revision: 1,
+    endpoint: 'https://hub.example',
+    sealedAt: '2026-11-01T00:00:00.000Z',
+    coverage: 'selection',
+    license: { license: undefined, license_name: undefined, license_link: undefined },
+    listingSha256: '2'.repeat(64),
+    files,
+  } as unknown as Manifest
+}
+
+test('printManifest has every file on a line of its own, at the seams of its pieces, too', () => {
+  for (const count of [0, 1, 499, 500, 501, 1201]) {
+    const manifest = manifestOf(count)
+
+    const text = printManifest(manifest)
+
+    assert.deepEqual(JSON.parse(text).files, manifest.files)
+    assert.equal(text.split('\n').filter((line) => line.startsWith('{"path":')).length, count)
+  }
+})
+
+test('manifestPieces never holds the text of thousands of files at once', () => {
+  const longest = Math.max(...Array.from(manifestPieces(manifestOf(20_000)), (piece) => piece.length))
+
+  assert.ok(longest < 100_000, `${longest} characters in one piece`)
+})

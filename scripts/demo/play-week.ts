@@ -33,14 +33,22 @@ async function main(): Promise<number> {
   heading('weightvault demo: a week in a minute')
   say(`A simulated Hub with ${REPOS} real Qwen repositories (weights scaled down) listens at ${hub.url}.`)
   say('The real service watches it. Nothing leaves this machine.')
-  await using vault = await Vault.start(folder, (line) => say(`  ${styleText('dim', '|')} ${line}`))
+  say('The stand-in weights differ from the published ones on purpose; remarks about that are not shown.')
+  await using vault = await Vault.start(folder, sayOfService)
   try {
     return await play(hub, vault)
   } finally {
     await vault.stop()
     if (keep) say(`The archive is kept in ${folder}`)
-    else await rm(folder, { recursive: true, force: true })
+    else {
+      await rm(folder, { recursive: true, force: true })
+      say('`npm run demo -- --keep` keeps the archive to look at.')
+    }
   }
+}
+
+function sayOfService(line: string): void {
+  if (!line.includes('differs from an independent record')) say(`  ${styleText('dim', '|')} ${line}`)
 }
 
 async function play(hub: Awaited<ReturnType<typeof startSimHub>>, vault: Vault): Promise<number> {

@@ -23,10 +23,14 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'license-changed': (event) => `changed its licence: ${change(event)}`,
   'license-text-changed': (event) => `changed the text of its licence (${change(event)})`,
   'bytes-purged': ({ detail }) => `does not offer bytes any more that it listed${changes(detail)}${because(detail)}`,
-  'upstream-damaged': ({ detail }) =>
-    detail['witness'] === undefined && detail['isRemark'] !== true
+  'upstream-damaged': ({ detail }) => {
+    if (detail['isRemark'] === true) {
+      return `differs from an independent record of some other revision; usually the files were replaced since${changes(detail)}`
+    }
+    return detail['witness'] === undefined
       ? `sends bytes that do not match what it promises${changes(detail)}${because(detail)}`
-      : `promises other bytes than another source recorded${changes(detail)}${because(detail)}`,
+      : `promises other bytes than another source recorded${changes(detail)}${because(detail)}`
+  },
   'listing-conflict': ({ detail }) => `listed the same commit in two ways; both are kept${because(detail)}`,
   'org-silent': ({ detail }) => `shows none of its repositories${because(detail)}`,
   'hub-unreachable': ({ detail }) => `the Hub cannot be reached${because(detail)}`,
@@ -41,7 +45,8 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'disk-low': ({ detail }) => `the disk is at its reserve; downloads wait${because(detail)}`,
   'unsafe-name': ({ detail }) =>
     `has names that cannot be made on every disk; they are archived under their digest${changes(detail)}`,
-  'watch-failed': ({ detail }) => `a poll failed${because(detail)}`,
+  'watch-failed': ({ detail }) =>
+    `a poll${typeof detail['watch'] === 'string' ? ` of ${brief(detail['watch'])}` : ''} failed${because(detail)}`,
 }
 
 /** What one event means, as a sentence without the repository's name. Everything in it is safe to print. */

@@ -12,12 +12,16 @@ const MAX_PATHS_SHOWN = 3
 export function evidenceText(evidence: unknown): string {
   const fields = fieldsOf(evidence)
   const parts = [
-    fields.has('status') ? `HTTP ${brief(fields.get('status'))}` : '',
-    fields.has('errorCode') ? brief(fields.get('errorCode')) : '',
-    fields.has('to') ? `now ${brief(fields.get('to'))}` : '',
-    fields.has('at') ? `at ${brief(fields.get('at'))}` : '',
+    isGiven(fields.get('status')) ? `HTTP ${brief(fields.get('status'))}` : '',
+    isGiven(fields.get('errorCode')) ? brief(fields.get('errorCode')) : '',
+    isGiven(fields.get('to')) ? `now ${brief(fields.get('to'))}` : '',
+    isGiven(fields.get('at')) ? `at ${brief(fields.get('at'))}` : '',
   ]
   return parts.filter((part) => part !== '').join(' ')
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 /** A value of an event in a few words, whatever it is. */

@@ -40,6 +40,7 @@ export const eventsCommand: Command = {
     'weightvault events --since 1200 --json',
     'weightvault events --type license-changed',
   ],
+  exits: [9],
   run: events,
 }
 

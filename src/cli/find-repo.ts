@@ -5,6 +5,10 @@ import { claimingWatch } from '../domain/watch.ts'
 import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 
+/** Names that are looked at for one that was mistyped, and how many of them are shown. */
+const ALIKE_READ = 200
+const ALIKE_SHOWN = 3
+
 type Archive = Pick<OpenedArchive, 'catalog' | 'settings'>
 
 /** The repository in the catalog that has the name or had it last. @throws ArchiveError REPO_UNKNOWN, with names that are like it */
@@ -59,9 +63,12 @@ export async function findSnapshot(
 async function unknownRepoHint(archive: Archive, ref: RepoRef): Promise<string> {
   const { owner, repo } = splitRepoName(ref.name)
   for (const text of [ref.name, repo, repo.split('-')[0]!]) {
-    const page = { after: undefined, limit: 3, withSnapshots: false }
-    const alike = await archive.catalog.listRepos({ text }, page)
-    if (alike.length > 0) return `did you mean ${alike.map((row) => printRepo(row.ref)).join(', ')}?`
+    const page = { after: undefined, limit: ALIKE_READ, withSnapshots: false }
+    const alike = (await archive.catalog.listRepos({ text }, page)).map((row) => row.ref)
+    // All contain the text: the closer the length, the closer the name.
+    const distance = ({ name }: RepoRef): number => Math.abs(name.length - ref.name.length)
+    const closest = alike.toSorted((a, b) => distance(a) - distance(b)).slice(0, ALIKE_SHOWN)
+    if (closest.length > 0) return `did you mean ${closest.map((one) => printRepo(one)).join(', ')}?`
   }
   if (claimingWatch(archive.settings.watches, ref) === undefined) {
     return `nothing watches it; "weightvault watch add ${printRepo(ref)}" or "weightvault watch add ${owner}" does`

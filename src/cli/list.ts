@@ -36,6 +36,7 @@ export const listCommand: Command = {
     'weightvault list --upstream unavailable --json',
     'weightvault list --larger 10GB --text qwen3.5',
   ],
+  exits: [9],
   run: list,
 }
 
@@ -54,7 +55,10 @@ async function list(context: CommandContext, input: CommandInput): Promise<Outco
       const shown: RepoRow[] = []
       for await (const row of rows(atMost + 1, false)) shown.push(row)
       const isCut = shown.length > atMost
-      yield listText(isCut ? shown.slice(0, atMost) : shown, isCut, Object.keys(filter).length > 0, screen)
+      const isFiltered = Object.keys(filter).length > 0
+      const isAll = !isCut && !isFiltered && after === undefined
+      const onDisk = isAll ? (await archive.catalog.totals()).blobBytes : undefined
+      yield listText(isCut ? shown.slice(0, atMost) : shown, { isCut, isFiltered, onDisk }, screen)
     },
   }
 }
@@ -63,7 +67,14 @@ async function* jsonRows(rows: AsyncIterable<RepoRow>): AsyncIterable<unknown> {
   for await (const row of rows) yield repoJson(row)
 }
 
-function listText(rows: readonly RepoRow[], isCut: boolean, isFiltered: boolean, screen: Screen): string {
+interface Shown {
+  readonly isCut: boolean
+  readonly isFiltered: boolean
+  /** Bytes of all blobs; undefined when not everything is shown. */
+  readonly onDisk: number | undefined
+}
+
+function listText(rows: readonly RepoRow[], { isCut, isFiltered, onDisk }: Shown, screen: Screen): string {
   if (rows.length === 0) {
     if (isFiltered) return 'No repository fits these filters.'
     return 'The archive knows no repository yet. "weightvault plan" asks the Hub, "weightvault sync" fetches.'
@@ -73,9 +84,14 @@ function listText(rows: readonly RepoRow[], isCut: boolean, isFiltered: boolean,
   const held = rows.reduce((sum, row) => sum + (row.newest?.bytesHeld ?? 0), 0)
   const listed = rows.reduce((sum, row) => sum + (row.newest?.bytesListed ?? 0), 0)
   const sealed = rows.filter((row) => row.newest?.state === 'sealed').length
-  const total = `${counted(rows.length, 'repository', 'repositories')}, ${formatCount(sealed)} sealed; ${formatSize(held)} held of ${formatSize(listed)} listed`
+  const total = `${counted(rows.length, 'repository', 'repositories')}, ${formatCount(sealed)} sealed; ${formatSize(held)} held of ${formatSize(listed)} listed${onceText(held, onDisk)}`
   const more = isCut ? `\n${palette.attention('more:')} weightvault list --after ${printRepo(rows.at(-1)!.ref)}` : ''
   return `${table}\n\n${palette.strong(total)}${more}`
+}
+
+function onceText(held: number, onDisk: number | undefined): string {
+  if (onDisk === undefined || onDisk >= held) return ''
+  return ` (${formatSize(onDisk)} on disk: the same bytes are stored once)`
 }
 
 function listColumns(screen: Screen): Column<RepoRow>[] {

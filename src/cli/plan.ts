@@ -6,6 +6,7 @@ import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
 import { countOption, flagOption, type CommandInput } from './command-input.ts'
+import { groupDetail } from './group-detail.ts'
 import { holdOfFile, holdSentence } from './hold-sentence.ts'
 import { jsonObject } from './json-pieces.ts'
 import type { Paint } from './palette.ts'
@@ -91,6 +92,8 @@ interface PlanGroup {
   readonly row: PlanRow
   readonly hold: HoldReason
   readonly reasons: Set<string>
+  /** Whether the files' own sentences differ. */
+  isMixed: boolean
   files: number
   bytes: number
 }
@@ -170,10 +173,11 @@ async function groupRows(
     const group = groups.get(key)
     if (group === undefined) {
       if (groups.size >= limit) return { groups: [...groups.values()], isCut: true }
-      groups.set(key, { repo, row, hold, reasons: new Set([row.reason]), files: 1, bytes: row.size })
+      groups.set(key, { repo, row, hold, reasons: new Set([row.reason]), isMixed: false, files: 1, bytes: row.size })
     } else {
       group.files += 1
       group.bytes += row.size
+      if (row.detail !== group.row.detail) group.isMixed = true
       group.reasons.add(row.reason)
     }
   }
@@ -189,7 +193,16 @@ function planColumns(taken: boolean, screen: Screen): Column<PlanGroup>[] {
     { header: 'SIZE', align: 'right', text: (group) => formatSize(group.bytes) },
     { header: 'REASON', text: (group) => [...group.reasons].sort().join(', '), ...(taken ? { minWidth: 12 } : {}) },
   ]
-  if (!taken) return [...columns, { header: 'WHY', text: (group) => group.row.detail, minWidth: 24, dropRank: 1 }]
+  if (!taken)
+    return [
+      ...columns,
+      {
+        header: 'WHY',
+        text: (group) => groupDetail(group.row.reason, group.row.detail, group.isMixed),
+        minWidth: 24,
+        dropRank: 1,
+      },
+    ]
   return [
     ...columns,
     {

@@ -49,6 +49,7 @@ export async function parseCall(
     if ('commands' in entry) addGroup(program, entry, add, (piece) => (text += piece))
     else add(program, entry, entry.name)
   }
+  mustBeHelpTopic(words, entries)
   try {
     await program.parseAsync(words, { from: 'user' })
   } catch (error) {
@@ -56,6 +57,18 @@ export async function parseCall(
     throw error
   }
   return run[0] ?? { kind: 'text', text }
+}
+
+/** `help lst` would print the help of everything as if nothing were wrong. */
+function mustBeHelpTopic([first, topic]: readonly string[], entries: readonly (Command | CommandGroup)[]): void {
+  if (first !== 'help' || topic === undefined || topic.startsWith('-')) return
+  const names = [...entries.map((entry) => entry.name), 'help']
+  if (names.includes(topic)) return
+  const meant = closestWord(topic, names)
+  throw usage(
+    `unknown command ${quote(topic)}`,
+    `${meant === undefined ? '' : `did you mean "${meant}"? `}usage: weightvault help [command]`,
+  )
 }
 
 function createProgram(version: string): Parser {

@@ -34,6 +34,7 @@ export const showCommand: Command = {
     { flags: '--wide', description: 'whole SHA-256 on a narrow terminal too' },
   ],
   examples: ['weightvault show Qwen/Qwen3.5-4B', 'weightvault show Qwen/Qwen3.5-4B@1a2b3c4 --json'],
+  exits: [9],
   run: show,
 }
 

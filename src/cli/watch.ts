@@ -116,7 +116,7 @@ async function add(context: CommandContext, input: CommandInput): Promise<Outcom
   }
   // The schema of the configuration checks every value, and names the one that is wrong.
   const isAdded = await addWatch(file, entry as Parameters<typeof addWatch>[1], context.signal).catch(asUsage)
-  const name = nameOf(target)
+  const name = targetText(target)
   return outcome({ added: isAdded, watch: target, file }, () => {
     if (!isAdded) return `${name} is watched already (${displayName(file)}).`
     return `Added ${name} to ${displayName(file)}.\n${WHEN_NOTICED}`
@@ -126,8 +126,8 @@ async function add(context: CommandContext, input: CommandInput): Promise<Outcom
 async function remove(context: CommandContext, input: CommandInput): Promise<Outcome> {
   const target = readTarget(input.arguments[0]!)
   const file = await configFile(context)
-  const name = nameOf(target)
-  const removed = await removeWatch(file, name, context.signal)
+  const name = targetText(target)
+  const removed = await removeWatch(file, nameOf(target), context.signal)
   if (removed === 0) {
     throw new ArchiveError('USAGE', `${name} is not on the watch list in ${displayName(file)}`, {
       hint: '"weightvault watch ls" shows the list',
@@ -151,6 +151,11 @@ function readTarget(text: string): Target {
   const repo = parseRepoArgument(kind === 'repo' ? name : text)
   if (repo !== undefined && repo.revision === undefined) return { repo: printRepo(repo.ref) }
   throw usage(`${quote(text)} cannot be watched`, 'write org:NAME, user:NAME or owner/name')
+}
+
+/** As a person would write it: `org:Qwen`, `user:unsloth`, `Qwen/Qwen3-0.6B`. */
+function targetText(target: Target): string {
+  return 'org' in target ? `org:${target.org}` : 'user' in target ? `user:${target.user}` : target.repo
 }
 
 function nameOf(target: Target): string {

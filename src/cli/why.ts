@@ -8,6 +8,7 @@ import { ago, counted } from './ago.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import { readRepo, type CommandInput } from './command-input.ts'
 import { findSnapshot } from './find-repo.ts'
+import { groupDetail } from './group-detail.ts'
 import { holdOfFile, holdSentence } from './hold-sentence.ts'
 import { eachFile } from './read-pages.ts'
 import { isHeld } from './repo-json.ts'
@@ -31,6 +32,7 @@ export const whyCommand: Command = {
     'weightvault why unsloth/Qwen3.5-9B-GGUF',
     'weightvault why Qwen/Qwen3.5-4B model-00001-of-00002.safetensors',
   ],
+  exits: [9],
   run: why,
 }
 
@@ -115,7 +117,9 @@ interface ReasonGroup {
   files: number
   bytes: number
   filesHeld: number
+  /** Of the first file. */
   readonly detail: string
+  isMixed: boolean
   readonly examples: string[]
 }
 
@@ -124,14 +128,26 @@ async function whyRepo(archive: OpenedArchive, snapshot: SnapshotRow, signal: Ab
   for await (const file of eachFile(archive.catalog, snapshot.snapshotId, signal)) {
     const key = `${file.take} ${file.reason}`
     const { take, reason, detail } = file
-    const group = groups.get(key) ?? { take, reason, files: 0, bytes: 0, filesHeld: 0, detail, examples: [] }
+    const group = groups.get(key) ?? {
+      take,
+      reason,
+      files: 0,
+      bytes: 0,
+      filesHeld: 0,
+      detail,
+      isMixed: false,
+      examples: [],
+    }
     groups.set(key, group)
     group.files += 1
     group.bytes += file.size
+    if (detail !== group.detail) group.isMixed = true
     if (isHeld(file)) group.filesHeld += 1
     if (group.examples.length < EXAMPLES_PER_REASON) group.examples.push(file.path)
   }
-  const rows = [...groups.values()].sort((a, b) => Number(b.take) - Number(a.take) || b.bytes - a.bytes)
+  const rows = [...groups.values()]
+    .sort((a, b) => Number(b.take) - Number(a.take) || b.bytes - a.bytes)
+    .map(({ isMixed, ...row }) => ({ ...row, detail: groupDetail(row.reason, row.detail, isMixed) }))
   const repo = printRepo(snapshot.ref)
   const { commit, state, hold } = snapshot
   return outcome({ repo, commit, state, hold, reasons: rows }, (screen) => {
@@ -143,7 +159,7 @@ async function whyRepo(archive: OpenedArchive, snapshot: SnapshotRow, signal: Ab
   })
 }
 
-function reasonColumns(screen: Screen): Column<ReasonGroup>[] {
+function reasonColumns(screen: Screen): Column<Omit<ReasonGroup, 'isMixed'>>[] {
   const { palette } = screen
   return [
     {

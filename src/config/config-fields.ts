@@ -18,11 +18,17 @@ export interface ListenAddress {
 
 const SIZE_EXPECTED = 'Expected a size such as 500GB or 8MiB'
 
-/** Bytes, from `500GB` or a number. */
+/** Bytes, from `500GB` or 0. A bare number is refused: who writes 500 means gigabytes, and would get bytes. */
 export const size = z
-  .union([z.string(), z.int().nonnegative({ error: SIZE_EXPECTED })], { error: SIZE_EXPECTED })
+  .union([z.string(), z.literal(0)], { error: SIZE_EXPECTED })
   .meta({ examples: ['500GB', '8MiB'] })
-  .transform((value, ctx) => (typeof value === 'number' ? value : read(ctx, () => parseSize(value))))
+  .transform((value, ctx) =>
+    read(ctx, () => {
+      const bytes = value === 0 ? 0 : parseSize(value)
+      if (bytes === 0 || !/^[\s\d._]*$/.test(String(value))) return bytes
+      throw new UnitError(`${quoteText(String(value))} has no unit; ${SIZE_EXPECTED.toLowerCase()}`)
+    }),
+  )
 
 /** Bytes per second, from `50MB/s`. */
 export const rate = z

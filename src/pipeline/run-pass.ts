@@ -57,8 +57,13 @@ export async function runPass(
     sealed: run?.sealed ?? [],
     failed: [...polled.failures, ...planned.failures, ...(run?.failed ?? [])],
     stoppedBy: stopReason(run, held, await deps.catalog.isPaused(), leftForWindow(deps, totals.jobsReady)),
-    changes: polled.changed + planned.listed,
+    changes: changesOf(polled, planned),
   }
+}
+
+/** A repository with a new head is both changed in the poll and listed after it: it counts once. */
+function changesOf(polled: { changed: number }, planned: { listed: number }): number {
+  return Math.max(polled.changed, planned.listed)
 }
 
 /** Polls every watch that is due and lists new heads; downloads nothing. Returns how many heads were new or moved. */
@@ -81,7 +86,7 @@ export async function refreshPlan(
   if (failure !== undefined && polled.count === 0) {
     throw new ArchiveError(failure.code, failure.message, { hint: 'use --offline to plan from the last poll' })
   }
-  return { changes: polled.changed + planned.listed }
+  return { changes: changesOf(polled, planned) }
 }
 
 /** Decides anew what is wanted and what fits, from what is known: after an edit of the configuration a plan is stale. */
@@ -123,6 +128,7 @@ async function pollAll(
   let changed = 0
   for (const watch of watches) {
     try {
+      if (areNamed) await mustBeKnown(deps, watch, signal)
       changed += (await pollWatch(deps, watch, signal)).changed
       count += 1
     } catch (error) {
@@ -136,6 +142,13 @@ async function pollAll(
     }
   }
   return { count, changed, failures }
+}
+
+/** A name that was misspelt by hand leaves no trace: the Hub is asked before anything of a poll is recorded. */
+async function mustBeKnown(deps: PipelineDeps, watch: WatchEntry, signal: AbortSignal): Promise<void> {
+  if (watch.target.kind !== 'repo' || (await isArchived(deps, watch))) return
+  const answer = await deps.hub.askRepo(watch.target.ref, signal)
+  if (answer.kind === 'missing') throw unknownRepo(watch, undefined)
 }
 
 async function isArchived(deps: PipelineDeps, { target }: WatchEntry): Promise<boolean> {

@@ -71,6 +71,32 @@ test('before the first poll plan and verify say that there is nothing yet, and d
   assert.match(doctor.out, /hub +ok +not asked: nothing is watched/)
 })
 
+test('the nearest name comes first among those that were perhaps meant', async () => {
+  await using hub = await startSimHub()
+  for (const name of ['Qwen/A-Very-Long-X-GGUF', 'Qwen/B-X-GGUF', 'Qwen/C-X']) hub.world.addRepo(name, model(name))
+  await using folder = await CliFolder.watching(hub)
+  await folder.call(['sync', '--check'])
+
+  const { err } = await folder.call(['show', 'Qwen/X'])
+
+  assert.match(err, /did you mean Qwen\/C-X, Qwen\/B-X-GGUF, Qwen\/A-Very-Long-X-GGUF\?/)
+})
+
+test('a name that was misspelt in sync leaves no event, and a new head counts once', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', model('a'))
+  await using folder = await CliFolder.watching(hub)
+
+  const unknown = await folder.call(['sync', 'Foo/Bar'])
+  const events = await folder.json<{ events: unknown[] }>('events')
+  const checked = await folder.json<{ changes: number }>('sync', '--check')
+
+  assert.equal(unknown.code, 1)
+  assert.match(unknown.err, /REPO_UNKNOWN/)
+  assert.deepEqual(events.events, [])
+  assert.equal(checked.changes, 1)
+})
+
 test('a bad configuration ends with 3 and names file, line and key', async () => {
   await using folder = await CliFolder.make('archive: ./archive\nwatch:\n  - { org: Qwen, evry: 10m }\n')
 
@@ -485,7 +511,7 @@ test('watch add and rm change the file, and say when the service notices', async
   const removed = await folder.call(['watch', 'rm', 'user:unsloth'])
   const gone = await folder.call(['watch', 'rm', 'user:unsloth'])
 
-  assert.match(added.out, /Added unsloth.*\n.*running service notices/)
+  assert.match(added.out, /Added user:unsloth.*\n.*running service notices/)
   assert.match(again.out, /watched already/)
   assert.match(text, /# mine\n[\s\S]*org: Qwen # first\n[\s\S]*user: unsloth[\s\S]*Q8_0/)
   assert.equal(bad.code, 2)

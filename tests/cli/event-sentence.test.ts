@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventLine } from '../../src/cli/event-line.ts'
 import { eventSentence } from '../../src/cli/event-sentence.ts'
+import { evidenceText } from '../../src/cli/event-words.ts'
 import { createPalette } from '../../src/cli/palette.ts'
 import { EVENT_TYPES, type ChangeEvent, type EventType } from '../../src/domain/events.ts'
 import { parseRepoArgument } from '../../src/domain/repo.ts'
@@ -92,4 +93,18 @@ test('eventLine shows number, time, severity and repository', () => {
   const line = eventLine(logged, createPalette(false), { withDate: true })
 
   assert.equal(line, '     7  2026-03-12 10:20:30  notice    Qwen/Qwen3.5-4B the Hub can be reached again')
+})
+
+test('evidence that is not there is not named, and a failed poll names its watch', () => {
+  const evidence = { status: 401, errorCode: null, at: '2026-03-12T10:00:00Z' }
+
+  assert.equal(evidenceText(evidence), 'HTTP 401 at 2026-03-12T10:00:00Z')
+  assert.match(
+    eventSentence(event('watch-failed', { detail: { watch: 'org:Qwen', message: 'no' } })),
+    /^a poll of org:Qwen failed: no$/,
+  )
+  assert.match(
+    eventSentence(event('upstream-damaged', { detail: { isRemark: true, meaning: 'twice' } })),
+    /^differs from an independent record of some other revision; usually the files were replaced since$/,
+  )
 })

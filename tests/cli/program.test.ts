@@ -17,6 +17,18 @@ test('an unknown command is wrong usage, with what was meant', async () => {
   assert.equal(called.out, '')
 })
 
+test('help for an unknown command is wrong usage, too', async () => {
+  await using folder = await CliFolder.make()
+
+  const wrong = await folder.call(['help', 'lst'])
+  const right = await folder.call(['help', 'list'])
+
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.err, /unknown command "lst"/)
+  assert.match(wrong.err, /did you mean "list"\?/)
+  assert.equal(right.code, 0)
+})
+
 test('an unknown option is wrong usage, with what was meant and the usage of the command', async () => {
   await using folder = await CliFolder.make()
 

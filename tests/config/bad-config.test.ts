@@ -256,6 +256,8 @@ const REFUSED: readonly (readonly [key: string, yaml: string])[] = [
   ['hub.confirm_loss.misses', 'hub: { confirm_loss: { misses: 1.5 } }'],
   ['budget.total', 'budget: { total: 1e400 }'],
   ['budget.total', 'budget: { total: 9007199254740993 }'],
+  ['budget.total', 'budget: { total: 500 }'],
+  ['budget.reserve', 'budget: { reserve: "500" }'],
   ['budget.total', 'budget: { total: .nan }'],
   ['budget.total', 'budget: { total: true }'],
   ['budget.rate', 'budget: { rate: 50MB }'],

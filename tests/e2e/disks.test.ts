@@ -237,6 +237,27 @@ suite('a disk that takes no writes', { concurrency: 2 }, () => {
     assert.deepEqual(readdirSync(join(service.root, 'partial')), [])
     assert.equal(service.events.filter(({ type }) => type === 'disk-low').length, 1)
   })
+
+  test('a disk that fills up under running downloads of the service costs none of them their turn', async (t) => {
+    const disk = mountTmpfs(t, 'size=64m')
+    if (disk === undefined) return
+    const clock = new HurriedClock()
+    await using hub = await hubWith(6, MIB, { now: clock.now })
+    const slow = hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 10_000, everyMs: 5 } })
+    await using service = await RunningService.start(hub, clock, NO_RESERVE, disk.at)
+    await service.when('downloads run', () => hub.bytesServed() > 200_000)
+    const filler = join(disk.at, 'filler')
+    writeFileSync(filler, Buffer.alloc(freeBytes(disk)))
+    const since = clock.now()
+    await service.when('an hour on a full disk', () => clock.now() - since > 3_600_000)
+
+    rmSync(filler)
+    slow.remove()
+    await service.whenSeen('snapshot-sealed', 6)
+    await service.stop()
+
+    assert.equal(provenBlobs(service.root).length, 12)
+  })
 })
 
 function freeBytes(disk: SmallDisk): number {

@@ -37,6 +37,9 @@ function decideAlone(file: Sibling, keep: KeepPolicy): FileDecision {
   })
   const verdict = judgeName(file.path)
   if (verdict.kind === 'refuse') return decide(false, 'unsafe-name', `the name ${verdict.reason}`)
+  if (!file.path.isWellFormed()) {
+    return decide(false, 'unsafe-name', 'the name is not valid Unicode, so no request can name the file')
+  }
   if (contentKeyOf(file) === undefined) {
     return decide(false, 'digest-unknown', 'the Hub withholds the digest, so the bytes could not be proven')
   }

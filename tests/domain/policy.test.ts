@@ -22,12 +22,14 @@ test('decideFiles takes no bytes that could not be proven or whose name is none'
       lfsFile('..'),
       lfsFile('../x.safetensors'),
       gitFile('a\u0000b'),
+      gitFile('\ud800.bin'),
     ]),
     {
       'model.safetensors': '-digest-unknown',
       'config.json': '-digest-unknown',
       'a//b': '-unsafe-name',
       '..': '-unsafe-name',
+      '\ud800.bin': '-unsafe-name',
       // Archived, although never made on disk under that name.
       '../x.safetensors': 'wanted',
       'a\u0000b': 'small-file',

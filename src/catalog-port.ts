@@ -88,6 +88,9 @@ export interface Catalog extends AsyncDisposable {
   /** Those of these contents that no pending snapshot wants. */
   unwantedKeys(keys: readonly ContentKey[]): Promise<ContentKey[]>
   applySchedule(entries: readonly ScheduleEntry[]): Promise<void>
+  /** By which settings it was last scheduled, as a text that only equality is asked of; undefined when never. */
+  scheduleBasis(): Promise<string | undefined>
+  setScheduleBasis(basis: string): Promise<void>
 
   // run jobs
   /**

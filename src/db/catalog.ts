@@ -16,7 +16,7 @@ import * as jobs from './jobs.ts'
 import * as known from './known-repos.ts'
 import { listRepos, repoRow, reposNamed, type RepoPage } from './list-repos.ts'
 import { addDigests, recordListing, redecide } from './listings.ts'
-import { isPaused, setPaused } from './meta.ts'
+import { isPaused, readMeta, setPaused, writeMeta } from './meta.ts'
 import * as pending from './pending.ts'
 import { planRows, planTotals, type PlanPage } from './plan.ts'
 import { recordPoll } from './polls.ts'
@@ -29,6 +29,8 @@ import { catalogError, checkpointSqlite, type SqliteHandle } from './sqlite.ts'
 import { totals } from './totals.ts'
 import { recordVerified } from './verified.ts'
 import { notePollFailure, watchStates } from './watches.ts'
+
+const SCHEDULE_BASIS = 'schedule_basis'
 
 /** The catalog in one SQLite file. Every method is one transaction; they run one after another. */
 export class SqliteCatalog implements Catalog {
@@ -126,6 +128,13 @@ export class SqliteCatalog implements Catalog {
   }
   applySchedule(entries: readonly ScheduleEntry[]) {
     return this.#write((db) => applySchedule(db, entries))
+  }
+
+  scheduleBasis() {
+    return this.#read((db) => readMeta(db, SCHEDULE_BASIS))
+  }
+  setScheduleBasis(basis: string) {
+    return this.#write((db) => writeMeta(db, SCHEDULE_BASIS, basis))
   }
 
   // run jobs

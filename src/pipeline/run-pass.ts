@@ -13,7 +13,7 @@ import {
   type PlanFailure,
 } from './plan-snapshots.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
-import { mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
+import { isScheduleStale, mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
 import { SEALING_BLOCKS } from './seal-snapshot.ts'
 import { pollWatch } from './watch-hub.ts'
 
@@ -92,8 +92,8 @@ export async function refreshPlan(
 /** Decides anew what is wanted and what fits, from what is known: after an edit of the configuration a plan is stale. */
 export async function replan(archive: OpenedArchive, progress: Progress, signal: AbortSignal): Promise<void> {
   const deps: PipelineDeps = bindProgress(archive, progress)
-  await applyPolicyChanges(deps, signal)
-  await scheduleJobs(deps, undefined)
+  const redecided = await applyPolicyChanges(deps, signal)
+  if (redecided > 0 || (await isScheduleStale(deps))) await scheduleJobs(deps, undefined)
 }
 
 /** The archive with a watcher, for pipeline functions. */

@@ -33,6 +33,7 @@ export async function scheduleJobs(deps: PipelineDeps, before: Held | undefined)
     },
   )
   await deps.catalog.applySchedule(entries)
+  if ((await deps.catalog.scheduleBasis()) !== basisOf(deps)) await deps.catalog.setScheduleBasis(basisOf(deps))
   const held = {
     byBudget: entries.filter((entry) => entry.hold === 'budget').length,
     byReserve: entries.filter((entry) => entry.hold === 'reserve').length,
@@ -45,6 +46,15 @@ export async function scheduleJobs(deps: PipelineDeps, before: Held | undefined)
     await raiseOnce(deps, 'disk-low', { ...detail, snapshotsHeldBack: held.byReserve })
   }
   return held
+}
+
+/** Whether the budget or the reserve was set otherwise when it was last scheduled. */
+export async function isScheduleStale(deps: PipelineDeps): Promise<boolean> {
+  return (await deps.catalog.scheduleBasis()) !== basisOf(deps)
+}
+
+function basisOf({ settings }: PipelineDeps): string {
+  return `${settings.budgetBytes} ${settings.reserveBytes}`
 }
 
 const GONE = new Set<UpstreamState>(['unavailable', 'disabled', 'recreated'])

@@ -160,3 +160,16 @@ test('replan shows an edited policy and budget without asking the Hub', async ()
   assert.ok(totals.bytesToFetch < 1000, `${totals.bytesToFetch} bytes`)
   assert.equal(hub.requests.length, 0)
 })
+
+test('replan holds back what a smaller budget has no room for', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', smallModel('a', 500_000))
+  await using vault = await TestVault.open(hub)
+  await vault.sync({ checkOnly: true })
+  await vault.reopen(hub, DEFAULT_YAML.replace('100GB', '100KB'))
+
+  await replan(vault.archive, vault.progress, new AbortController().signal)
+
+  const totals = await vault.archive.catalog.planTotals()
+  assert.equal(totals.bytesHeldBack, 500_000)
+})

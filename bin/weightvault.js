@@ -41,8 +41,7 @@ function keepCompiledCode() {
 }
 
 // V8 lets the space for new objects grow to 48 MiB, which fill with the buffers of a download before it looks for
-// garbage, and the space for old ones to four times what lives in it. Measured: a third less resident memory without
-// more time; scripts/bench says how much.
+// garbage, and waits long before it looks through the old ones. Kept small the process needs a third less memory.
 function keepMemorySmall() {
   v8.setFlagsFromString('--semi-space-growth-factor=1')
   v8.setFlagsFromString('--heap-growing-percent=50')

@@ -47,14 +47,26 @@ export class BenchHub implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await ended
   }
 }
 
+/** @throws when the process ends, or says nothing in time */
 async function nextMessage(child: ChildProcess, withinMs: number): Promise<HubMessage> {
-  const [message] = (await once(child, 'message', { signal: AbortSignal.timeout(withinMs) })) as [HubMessage]
-  return message
+  const over = new AbortController()
+  const late = setTimeout(() => over.abort(new Error('the simulated Hub said nothing in time')), withinMs)
+  const ended = (): void => over.abort(new Error('the simulated Hub ended'))
+  child.once('exit', ended)
+  try {
+    const [message] = (await once(child, 'message', { signal: over.signal })) as [HubMessage]
+    return message
+  } catch (error) {
+    throw over.signal.aborted ? (over.signal.reason as Error) : error
+  } finally {
+    clearTimeout(late)
+    child.off('exit', ended)
+  }
 }

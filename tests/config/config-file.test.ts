@@ -37,8 +37,8 @@ for (const [name, text] of REFUSED_EDITS) {
     const { folder, write } = await sandbox(t)
     const path = await write('weightvault.yaml', text)
 
-    for (const edit of [addWatch(path, { org: 'New' }, t.signal), removeWatch(path, 'Qwen', t.signal)]) {
-      assert.equal((await archiveErrorOf(edit)).code, 'CONFIG_INVALID')
+    for (const edit of [() => addWatch(path, { org: 'New' }, t.signal), () => removeWatch(path, 'Qwen', t.signal)]) {
+      assert.equal((await archiveErrorOf(edit())).code, 'CONFIG_INVALID')
     }
 
     assert.equal(await readFile(path, 'utf8'), text)

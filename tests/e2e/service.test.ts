@@ -54,16 +54,20 @@ suite('the service as a process', { concurrency: 3 }, () => {
     const { hub, heal } = await stallingHub()
     await using _hub = hub
     await using sandbox = await Sandbox.make(hub)
-    for (const { signals, code } of [
-      // Of two signals that wait, the system delivers the lower number first.
-      { signals: ['SIGHUP', 'SIGINT'], code: 130 },
-      { signals: ['SIGINT', 'SIGTERM'], code: 143 },
+    for (const { signals, codes } of [
+      // Two signals that wait may reach different threads: either may be heard last, and that one ends the process.
+      { signals: ['SIGHUP', 'SIGINT'], codes: [129, 130] },
+      { signals: ['SIGINT', 'SIGTERM'], codes: [130, 143] },
     ] as const) {
       hub.clearRequests()
       const service = sandbox.start(['run'])
       await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(20_000))
       for (const signal of signals) service.kill(signal)
-      assert.equal((await service.ended).code, code, signals.join())
+      const { code } = await service.ended
+      assert.ok(
+        codes.some((expected) => expected === code),
+        `${signals.join()} ended it with ${code}`,
+      )
     }
 
     heal()

@@ -9,6 +9,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -44,6 +45,8 @@ function buildPackage(t: TestContext): string {
     cpSync(join(ROOT, name), join(copy, name), { recursive: true, preserveTimestamps: true })
   }
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
+  // A lock that looks newer than what is installed would be installed anew, through the link, over the checkout's own.
+  utimesSync(join(copy, 'package-lock.json'), 0, 0)
   const built = run('npm', ['run', 'build'], copy)
   assert.equal(built.status, 0, built.stdout + built.stderr)
   const packed = run('npm', ['pack', '--json'], copy)

@@ -1,6 +1,6 @@
+import { eventSentence } from '../domain/event-sentence.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { printRepo } from '../domain/repo.ts'
-import { eventSentence } from './event-sentence.ts'
 import type { Palette } from './palette.ts'
 import { paintOfSeverity } from './state-paint.ts'
 

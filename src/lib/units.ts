@@ -1,3 +1,7 @@
+import { formatSize } from '../domain/size-text.ts'
+
+export { formatSize }
+
 /** Text that is not a size, duration or rate; the message says what is allowed and holds no more than the given text. */
 export class UnitError extends Error {
   override readonly name = 'UnitError'
@@ -66,22 +70,6 @@ export function parseRate(text: string): number {
   return bytesPerSecond
 }
 
-/** Bytes for people, in decimal units and three digits: `999 B`, `1.23 GB`, `500 GB`. */
-export function formatSize(bytes: number): string {
-  if (!Number.isFinite(bytes)) return 'unknown'
-  if (bytes < 0) return `-${formatSize(-bytes)}`
-  const units = ['kB', 'MB', 'GB', 'TB', 'PB', 'EB']
-  if (bytes < 999.5) return `${Math.round(bytes)} B`
-  let value = bytes / 1000
-  let step = 0
-  // 999.5 and more would be rounded to four digits.
-  while (value >= 999.5 && step < units.length - 1) {
-    value /= 1000
-    step += 1
-  }
-  return `${threeDigits(value)} ${units[step]}`
-}
-
 /** Bytes per second for people: `50.0 MB/s`. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatSize(bytesPerSecond)}/s`
@@ -137,11 +125,6 @@ function exactProduct(amount: Amount, factor: bigint, text: string, what: string
   const result = product / amount.scale
   if (result > BigInt(Number.MAX_SAFE_INTEGER)) throw new UnitError(`${quote(text)} is too large`)
   return Number(result)
-}
-
-function threeDigits(value: number): string {
-  if (value < 9.995) return value.toFixed(2)
-  return value < 99.95 ? value.toFixed(1) : value.toFixed(0)
 }
 
 function quote(text: string): string {

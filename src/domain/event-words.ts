@@ -1,5 +1,5 @@
-import { displayName } from '../domain/file-name.ts'
-import { formatSize } from '../lib/units.ts'
+import { displayName } from './file-name.ts'
+import { formatSize } from './size-text.ts'
 
 // The parts of an event, in words. What an event holds comes from upstream in the end, so nothing here trusts its shape.
 

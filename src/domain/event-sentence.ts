@@ -1,4 +1,4 @@
-import type { ChangeEvent, EventType } from '../domain/events.ts'
+import type { ChangeEvent, EventType } from './events.ts'
 import { because, brief, changes, gate, reference, totals } from './event-words.ts'
 
 type Sentence = (event: ChangeEvent) => string

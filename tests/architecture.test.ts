@@ -35,6 +35,8 @@ const OWNERS_OF_PACKAGES = new Map<string, readonly string[]>([
   ['better-sqlite3', ['db']],
   ['p-queue', ['pipeline', 'maintenance']],
   ['commander', ['cli']],
+  ['@hono/node-server', ['lib']],
+  ['hono', ['mirror', 'dashboard']],
   ['pino', ['lib']],
   ['pino-pretty', ['lib']],
   ['yaml', ['config']],

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type RepoRef, isOwnerOrName, parseRepoArgument, parseRepoName, printRepo } from '../domain/repo.ts'
 import type { DailyWindow } from '../domain/settings.ts'
+import { isLoopbackHost } from '../lib/http-visitor.ts'
 import { UnitError, parseDuration, parseRate, parseSize } from '../lib/units.ts'
 import { quoteText } from './config-problem.ts'
 
@@ -130,10 +131,27 @@ function parseListenAddress(text: string): ListenAddress | undefined {
   return { host, port }
 }
 
-/** Whether nobody outside this machine can reach the address. Any other name may resolve anywhere, so it is not. */
+/** Whether nobody outside this machine can reach the address. */
 export function isLoopback(address: ListenAddress): boolean {
-  if (address.host === 'localhost' || address.host === '::1') return true
-  return isIP(address.host) === 4 && address.host.startsWith('127.')
+  return isLoopbackHost(address.host)
+}
+
+/** `vault.lan`, or `https://vault.example` for a name behind a proxy that speaks TLS. */
+export const serviceName = z
+  .string({ error: 'Expected a name such as vault.lan, or an origin such as https://vault.example' })
+  .max(300, { error: 'At most 300 characters' })
+  .meta({ examples: ['vault.lan', 'https://vault.example'] })
+  .refine((text) => isHostName(text) || isOrigin(text), {
+    error: 'Expected a name such as vault.lan, or an origin such as https://vault.example',
+  })
+
+function isHostName(text: string): boolean {
+  return /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(text)
+}
+
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text.toLowerCase()
 }
 
 /** `23:00-07:00`, local time. */

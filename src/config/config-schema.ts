@@ -12,6 +12,7 @@ import {
   ownerName,
   rate,
   repoRef,
+  serviceName,
   size,
   token,
 } from './config-fields.ts'
@@ -122,6 +123,17 @@ const serveSchema = z
     dashboard: listenAddress.prefault('127.0.0.1:8420').describe('Address of the dashboard; off for none.'),
     mirror: listenAddress.prefault('127.0.0.1:8421').describe('Address of the Hub-compatible mirror; off for none.'),
     token: token.optional().describe('Required as soon as an address is not loopback.'),
+    hosts: z
+      .array(serviceName)
+      .max(50, { error: 'At most 50 names' })
+      .prefault([])
+      .describe(
+        'Other names under which dashboard and mirror are asked: vault.lan, or https://vault.example behind a proxy.',
+      ),
+    pull_through: z
+      .boolean()
+      .prefault(false)
+      .describe('Fetch and archive a file of a watched repository when the mirror is asked for it and lacks it.'),
   })
   .superRefine((serve, ctx) => {
     for (const key of ['dashboard', 'mirror'] as const) {
@@ -163,7 +175,7 @@ export const configSchema = z
       .describe('Who and what is watched.'),
     license: licenseSchema.prefault({}).describe('Which licences are fine.'),
     scrub: scrubSchema.prefault({}).describe(`${NOT_YET} Regular check of the archived bytes.`),
-    serve: serveSchema.prefault({}).describe(`${NOT_YET} Dashboard and mirror: where they listen.`),
+    serve: serveSchema.prefault({}).describe('Dashboard and mirror: where they listen.'),
     notify: z
       .array(notifySchema)
       .max(50, { error: 'At most 50 channels' })

@@ -73,13 +73,16 @@ scrub:
   every: 30d
   rate: 100MB/s
 
-# Not in this release: has no effect yet.
 serve:
   # host:port, or off.
   dashboard: 127.0.0.1:8420
   mirror: 127.0.0.1:8421
   # Required for any address that is not loopback.
   # token: \${WEIGHTVAULT_TOKEN}
+  # Other names they are asked by: a host name, or an origin where a proxy speaks TLS for them.
+  # hosts: [vault.lan, "https://vault.example"]
+  # Whether the mirror fetches and archives a file of a watched repository that it is asked for and lacks.
+  pull_through: false
 
 # Not in this release: has no effect yet.
 # Who is told about events: https: (a webhook), ntfy:, slack:, discord: or mailto:,

@@ -49,6 +49,9 @@ export interface Config {
     readonly dashboard: ListenAddress | undefined
     readonly mirror: ListenAddress | undefined
     readonly token: Secret | undefined
+    /** Host names, and origins of proxies that speak TLS for us. */
+    readonly hosts: readonly string[]
+    readonly pullThrough: boolean
   }
   readonly notify: readonly NotifyTarget[]
   readonly log: { readonly level: LogLevel }
@@ -85,6 +88,8 @@ export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings
       dashboard: file.serve.dashboard === 'off' ? undefined : file.serve.dashboard,
       mirror: file.serve.mirror === 'off' ? undefined : file.serve.mirror,
       token: secretOf(file.serve.token),
+      hosts: file.serve.hosts,
+      pullThrough: file.serve.pull_through,
     },
     notify: file.notify.map(({ to, min }) => ({ channel: to.channel, url: new Secret(to.url), min })),
     log: file.log,

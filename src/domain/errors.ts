@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   ARCHIVE_LOCKED: { exitCode: 9, retry: 'later' },
   ARCHIVE_READ_ONLY: { exitCode: 9, retry: 'later' },
   CATALOG_UNUSABLE: { exitCode: 9, retry: 'never' },
+  ADDRESS_UNUSABLE: { exitCode: 9, retry: 'later' },
   DISK_FULL: { exitCode: 9, retry: 'later' },
   DISK_FAILED: { exitCode: 9, retry: 'later' },
   UNSAFE_PERMISSION: { exitCode: 9, retry: 'never' },

@@ -177,6 +177,11 @@ const EXACT: readonly (readonly [name: string, yaml: string, message: string])[]
     'weightvault.yaml:2:14: serve.dashboard: An address that is not loopback needs serve.token; without one use 127.0.0.1',
   ],
   [
+    'a host with a path',
+    'serve: { hosts: ["https://vault.example/x"] }',
+    'weightvault.yaml:1:18: serve.hosts[0]: Expected a name such as vault.lan, or an origin such as https://vault.example',
+  ],
+  [
     'dashboard and mirror on one address',
     'serve: { mirror: "127.0.0.1:8420" }',
     'weightvault.yaml:1:18: serve.mirror: Must not be the address of the dashboard: archived content is never served from its origin',

@@ -35,6 +35,8 @@ test('loadConfig without file, flags and variables gives the documented defaults
       dashboard: { host: '127.0.0.1', port: 8420 },
       mirror: { host: '127.0.0.1', port: 8421 },
       token: undefined,
+      hosts: [],
+      pullThrough: false,
     },
     notify: [],
     log: { level: 'info' },

@@ -106,9 +106,17 @@ export interface HubSource {
 
 export interface Digests {
   readonly sha256: Sha256
-  /** Git blob id of the same bytes. */
-  readonly gitOid: GitOid
+  /** Git blob id of the same bytes; undefined where nobody promises one: content that only LFS can hold. */
+  readonly gitOid: GitOid | undefined
   readonly size: number
+}
+
+/** CRC-32 of each block of a blob, taken as the bytes arrived: finds damage fast and to the block. Proves nothing. */
+export interface BlockChecks {
+  readonly size: number
+  /** Length of every block but the last. */
+  readonly blockBytes: number
+  readonly crcs: Uint32Array
 }
 
 /** An unfinished download. Disposing it closes the file and keeps its bytes for a resume. */
@@ -152,6 +160,8 @@ export interface BlobStore {
   quarantinePartial(key: ContentKey, note: QuarantineNote, signal: AbortSignal): Promise<void>
   /** Digests of a held blob, read from disk now. @throws FILE_UNKNOWN when it is not there; DISK_FAILED */
   digest(sha256: Sha256, signal: AbortSignal): Promise<Digests>
+  /** The block checks kept with a blob; undefined where there are none: small blobs, and those of other origin. */
+  blockChecks(sha256: Sha256): Promise<BlockChecks | undefined>
   /** Every held blob with its size, in no order. */
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }>
   /** Bytes in partial files. */

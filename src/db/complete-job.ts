@@ -10,6 +10,9 @@ import { addToCounters, exact } from './meta.ts'
 import type { Db } from './schema.ts'
 import { COMMIT_GONE } from './snapshots.ts'
 
+/** Of a blob whose git oid nobody promises, so that it was not computed: matches no file. */
+const NO_GIT_OID = Buffer.alloc(0)
+
 /**
  * Notes that a job's bytes are published: every file that waited for them is held. The same bytes may have been wanted
  * under their SHA-256 and under their git oid, by two jobs; both are done then. A job that nobody wants any more is
@@ -22,7 +25,7 @@ export async function completeJob(
   proof: { attestedBy: readonly Attestor[]; at: string },
 ): Promise<number[]> {
   const sha256 = bytesOf(digests.sha256)
-  const gitOid = bytesOf(digests.gitOid)
+  const gitOid = digests.gitOid === undefined ? NO_GIT_OID : bytesOf(digests.gitOid)
   const job = await db.selectFrom('jobs').select(['digest', 'size']).where('id', '=', jobId).executeTakeFirst()
   invariant(
     job === undefined || (job.size === digests.size && (job.digest.equals(sha256) || job.digest.equals(gitOid))),
@@ -50,12 +53,13 @@ async function storeBlob(
   const bits = packAttestors(proof.attestedBy)
   const known = await db
     .selectFrom('blobs')
-    .select(['id', 'attested_by'])
+    .select(['id', 'attested_by', 'git_oid'])
     .where('sha256', '=', blob.sha256)
     .executeTakeFirst()
   if (known !== undefined) {
     const attestedBy = known.attested_by | bits
-    await db.updateTable('blobs').set({ attested_by: attestedBy }).where('id', '=', known.id).execute()
+    const gitOid = known.git_oid.length > 0 ? known.git_oid : blob.gitOid
+    await db.updateTable('blobs').set({ attested_by: attestedBy, git_oid: gitOid }).where('id', '=', known.id).execute()
     return known.id
   }
   const { id } = await db

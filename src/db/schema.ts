@@ -137,6 +137,7 @@ export interface DetailsTable {
 export interface BlobsTable {
   id: Generated<number>
   sha256: Buffer
+  /** Empty where it was not computed. */
   git_oid: Buffer
   size: number
   stored_at: string

@@ -4,10 +4,11 @@ import { OPEN_EXISTING } from './fs-durable.ts'
 import type { FileIdentity, HashRequest, HashResult } from './hash-files-worker.ts'
 import { HashWorker } from './hash-worker.ts'
 
-/** Both digests of a file's bytes; `gitOid` is git's blob SHA-1. Lower-case hex. */
+/** Digests of a file's bytes in lower-case hex. */
 export interface FileDigests {
   readonly sha256: string
-  readonly gitOid: string
+  /** Git's blob SHA-1; undefined where it was not asked for. */
+  readonly gitOid: string | undefined
   readonly size: number
 }
 

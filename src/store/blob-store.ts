@@ -1,15 +1,16 @@
 import { statSync, type Dir, type Stats } from 'node:fs'
 import { lstat, opendir, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { parseGitOid, parseSha256, type Sha256 } from '../domain/digest.ts'
+import { parseSha256, type Sha256 } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
-import type { BlobStore, Digests, Log, PartialFile, QuarantineNote } from '../ports.ts'
+import type { BlobStore, BlockChecks, Digests, Log, PartialFile, QuarantineNote } from '../ports.ts'
+import { readBlockChecks } from './block-checks.ts'
 import { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
-import { PartialDownload, type FinishedPartial } from './partial-file.ts'
+import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
 import { fixityFailed, publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
 import { openOrResume, type PartialContext } from './resume-partial.ts'
@@ -133,9 +134,7 @@ class FolderBlobStore implements BlobStore {
     const path = this.#layout.blob(sha256)
     try {
       const found = await this.#context.pool.hashFile(path, signal)
-      const [actual, gitOid] = [parseSha256(found.sha256), parseGitOid(found.gitOid)]
-      invariant(actual !== undefined && gitOid !== undefined, 'the hash pool returns digests')
-      return { sha256: actual, gitOid, size: found.size }
+      return brandDigests(found)
     } catch (error) {
       const shown = this.#layout.shown(path)
       if (isErrno(error, 'ELOOP', 'ENXIO', 'EINVAL')) throw fixityFailed(shown, 'is no regular file', error)
@@ -143,6 +142,11 @@ class FolderBlobStore implements BlobStore {
       await this.#assertBlobFolder()
       throw new ArchiveError('FILE_UNKNOWN', `${shown} is not in the archive`, { cause: error })
     }
+  }
+
+  async blockChecks(sha256: Sha256): Promise<BlockChecks | undefined> {
+    const path = this.#layout.blockChecks(sha256)
+    return onDisk(this.#layout, path, () => readBlockChecks(this.#layout, sha256))
   }
 
   async *list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {

@@ -19,6 +19,7 @@ export class Layout {
   readonly root: string
   readonly marker: string
   readonly blobs: string
+  readonly checks: string
   readonly partial: string
   readonly quarantine: string
   readonly listings: string
@@ -30,6 +31,7 @@ export class Layout {
     this.root = root
     this.marker = join(root, MARKER_NAME)
     this.blobs = join(root, 'blobs', 'sha256')
+    this.checks = join(root, 'checks')
     this.partial = join(root, 'partial')
     this.quarantine = join(root, 'quarantine')
     this.listings = join(root, 'listings')
@@ -50,6 +52,10 @@ export class Layout {
 
   blob(sha256: Sha256): string {
     return join(this.blobs, this.blobFolderName(sha256), sha256)
+  }
+
+  blockChecks(sha256: Sha256): string {
+    return join(this.checks, this.blobFolderName(sha256), `${sha256}.crc32`)
   }
 
   partialFile(key: ContentKey): string {

@@ -81,7 +81,7 @@ export class PartialDownload implements PartialFile {
     return this.#alone(() =>
       onDisk(this.#context.layout, path, async () => {
         await this.#writer.seal()
-        const digests = brand(await this.#writer.readBack(signal))
+        const digests = brandDigests(await this.#writer.readBack(signal))
         this.#observer.finished({ digests, ...(await this.#writer.identity()) })
         return digests
       }),
@@ -128,8 +128,10 @@ export class PartialDownload implements PartialFile {
   }
 }
 
-function brand({ sha256, gitOid, size }: FileDigests): Digests {
-  const checked = { sha256: parseSha256(sha256), gitOid: parseGitOid(gitOid) }
-  invariant(checked.sha256 !== undefined && checked.gitOid !== undefined, 'the hash pool returns digests')
-  return { sha256: checked.sha256, gitOid: checked.gitOid, size }
+/** Digests as the pool computed them, checked. */
+export function brandDigests(found: FileDigests): Digests {
+  const sha256 = parseSha256(found.sha256)
+  const gitOid = found.gitOid === undefined ? undefined : parseGitOid(found.gitOid)
+  invariant(sha256 !== undefined && (gitOid === undefined) === (found.gitOid === undefined), 'the pool returns digests')
+  return { sha256, gitOid, size: found.size }
 }

@@ -1,9 +1,9 @@
 import { lstat, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { linkOnce, makeDirectories, OPEN_EXISTING, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import type { Digests } from '../ports.ts'
 import type { Layout } from './layout.ts'
 import type { FinishedPartial } from './partial-file.ts'
 
@@ -56,7 +56,7 @@ export function fixityFailed(shown: string, what: string, cause?: unknown): Arch
   })
 }
 
-function assertKeyMatches(key: ContentKey, digests: { sha256: Sha256; gitOid: string; size: number }): void {
+function assertKeyMatches(key: ContentKey, digests: Digests): void {
   const actual = key.startsWith('sha256-') ? `sha256-${digests.sha256}` : `git-${digests.gitOid}-${digests.size}`
   if (actual === key) return
   throw new ArchiveError('DIGEST_MISMATCH', `the bytes fetched for ${key} are ${actual}`, {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { parseGitOid, parseSha256 } from '../../src/domain/digest.ts'
+import { parseGitOid, parseSha256, type GitOid } from '../../src/domain/digest.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import type { Digests } from '../../src/ports.ts'
 
 /** Digests of bytes, computed apart from the code under test. */
-export function digestsOf(bytes: Uint8Array): Digests {
+export function digestsOf(bytes: Uint8Array): Digests & { readonly gitOid: GitOid } {
   const sha256 = parseSha256(createHash('sha256').update(bytes).digest('hex'))!
   const gitOid = parseGitOid(createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'))!
   return { sha256, gitOid, size: bytes.length }

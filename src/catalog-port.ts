@@ -1,3 +1,4 @@
+import type { AlertOutbox } from './alert-port.ts'
 import type {
   CardFacts,
   CatalogTotals,
@@ -34,6 +35,8 @@ import type { Digests } from './ports.ts'
  */
 export interface Catalog extends AsyncDisposable {
   readonly archiveId: string
+  /** Delivery of alerts from the event log. */
+  readonly outbox: AlertOutbox
 
   // watch
   watchState(watch: string): Promise<WatchState | undefined>

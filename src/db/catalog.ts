@@ -5,6 +5,7 @@ import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import type { ContentKey, Sibling } from '../domain/listing.ts'
 import type { Attestor, Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
+import type { AlertOutbox } from '../alert-port.ts'
 import type { Catalog } from '../catalog-port.ts'
 import type { EventFilter, ListingRecord, PollRecord, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
 import type { Digests, Log } from '../ports.ts'
@@ -17,6 +18,7 @@ import * as known from './known-repos.ts'
 import { listRepos, repoRow, reposNamed, type RepoPage } from './list-repos.ts'
 import { addDigests, recordListing, redecide } from './listings.ts'
 import { isPaused, readMeta, setPaused, writeMeta } from './meta.ts'
+import { Outbox } from './outbox.ts'
 import * as pending from './pending.ts'
 import { planRows, planTotals, type PlanPage } from './plan.ts'
 import { recordPoll } from './polls.ts'
@@ -35,6 +37,7 @@ const SCHEDULE_BASIS = 'schedule_basis'
 /** The catalog in one SQLite file. Every method is one transaction; they run one after another. */
 export class SqliteCatalog implements Catalog {
   readonly archiveId: string
+  readonly outbox: AlertOutbox
   readonly #handle: SqliteHandle
   readonly #bulk: Bulk
   readonly #path: string
@@ -50,6 +53,10 @@ export class SqliteCatalog implements Catalog {
     this.#path = options.path
     this.#isReadOnly = options.mode === 'read'
     this.#log = options.log
+    this.outbox = new Outbox(
+      (step) => this.#read(step),
+      (step) => this.#write(step),
+    )
   }
 
   // watch

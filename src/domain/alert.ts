@@ -65,7 +65,9 @@ export function alertOf(frame: AlertFrame, shown: readonly ShownEvent[]): Alert 
   const isOneKind = first !== undefined && frame.kind === 'alert'
   return {
     ...base,
-    title: isOneKind ? `${count} times: ${eventMeaning(first.type).title}` : digestTitle(events, frame.furtherIds.length),
+    title: isOneKind
+      ? `${count} times: ${eventMeaning(first.type).title}`
+      : digestTitle(events, frame.furtherIds.length),
     happened,
     means: isOneKind ? eventMeaning(first.type).means : 'A summary of what is worth knowing and needs no hurry.',
     holds: frame.archiveHolds,

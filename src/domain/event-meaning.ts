@@ -73,7 +73,8 @@ const MEANINGS: Readonly<Record<EventType, EventMeaning>> = {
   },
   'license-changed': {
     title: 'licence changed',
-    means: 'The repository states another licence than before. Copies taken earlier were offered under the earlier one.',
+    means:
+      'The repository states another licence than before. Copies taken earlier were offered under the earlier one.',
     todo: 'Have someone who may judge it read the new licence before you use later commits.',
   },
   'license-text-changed': {

@@ -30,7 +30,7 @@ async function setUp(t: TestContext): Promise<string> {
 
 function open(path: string, change: { second?: Migration; mode?: 'write' | 'read' } = {}): Promise<Catalog> {
   const migrations = new Map(MIGRATIONS)
-  if (change.second !== undefined) migrations.set('0002-notes', change.second)
+  if (change.second !== undefined) migrations.set('9002-notes', change.second)
   const options = { path, archiveId: '0123456789ab', now: () => NOW, log: quietLog, migrations }
   return openCatalog({ ...options, mode: change.mode ?? 'write' })
 }
@@ -62,7 +62,7 @@ test('`migrateCatalog` that fails half-way leaves the schema as it was', async (
 
 test('`migrateCatalog` changes nothing when it cannot make a good backup', async (t) => {
   const path = await setUp(t)
-  writeFileSync(`${path}.before-0002-notes-${NOW}`, 'something is in the way')
+  writeFileSync(`${path}.before-9002-notes-${NOW}`, 'something is in the way')
 
   await assert.rejects(open(path, { second: addNotes }))
 
@@ -76,7 +76,7 @@ test('`migrateCatalog` backs up a catalog with content before it changes it, and
   await using catalog = await open(path, { second: addNotes })
 
   assert.equal((await catalog.totals()).filesListed, 2)
-  const backup = `${path}.before-0002-notes-${NOW}`
+  const backup = `${path}.before-9002-notes-${NOW}`
   assert.ok(!tablesOf(backup).includes('notes'))
   // The copy is a catalog of the old version, ready to be put back.
   await using old = await open(backup)

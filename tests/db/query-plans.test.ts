@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Kysely } from 'kysely'
+import type { AlertOutbox } from '../../src/alert-port.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import { SqliteCatalog } from '../../src/db/catalog.ts'
 import { migrateCatalog, MIGRATIONS } from '../../src/db/migrate.ts'
@@ -29,7 +30,7 @@ import {
 } from './catalog-fixtures.ts'
 
 /** Tables so short that reading all of one costs nothing. */
-const SHORT_TABLES = ['watches', 'counters', 'meta', 'wanted', 'best']
+const SHORT_TABLES = ['channels', 'watches', 'counters', 'meta', 'wanted', 'best']
 
 test('no method of the catalog reads a whole table', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'weightvault-plans-'))
@@ -102,6 +103,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.eventsNotExported(10)
   await catalog.events({ type: 'repo-updated', limit: 10 })
   await catalog.events({ repo: refOf('Qwen/A').name, limit: 10 })
+  await useOutbox(catalog.outbox)
 
   assert.ok(explained.size > 80, `only ${explained.size} statements were looked at`)
   assert.deepEqual(scans, [])
@@ -115,6 +117,23 @@ test('no method of the catalog reads a whole table', async (t) => {
   assert.equal(wake.length, 1)
   assert.match(wake[0]?.[1] ?? '', /jobs_wake/, 'a lease does not read every job that waits')
 })
+
+async function useOutbox(outbox: AlertOutbox): Promise<void> {
+  const burst = { fromMs: 0, count: 0, lastCutMs: 0 }
+  const message = { id: 'x-1', kind: 'alert', seqs: [1] } as const
+  const notice = { to: ['b'], id: 'n', text: { title: '', happened: '', means: '', todo: '' } }
+  const failure = { code: 'CHANNEL_REFUSED', message: 'no', nextTryMs: 2, nowMs: 1 }
+  await outbox.openChannels(['a', 'b'], 0)
+  await outbox.openChannels(['a', 'b'], 1e12)
+  const from = (await outbox.channelState('a'))?.cutSeq ?? -1
+  assert.equal(await outbox.storeCut('a', { from, to: from, messages: [message], burst, nowMs: 1 }), true)
+  await outbox.storeDigest('a', { from, to: from, message: undefined, nextAtMs: 1, nowMs: 1 })
+  const row = (await outbox.firstMessage('a'))?.row ?? -1
+  await outbox.messageFailed('a', row, failure, notice)
+  assert.equal(await outbox.giveUp('a', 5, 5), 1)
+  await outbox.messageSent('a', row, 1, notice)
+  await outbox.channelStates()
+}
 
 function isWholeScan(detail: string, text: string): boolean {
   const table = /^SCAN (\w+)$/.exec(detail)?.[1]

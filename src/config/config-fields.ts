@@ -109,6 +109,13 @@ export function normaliseEndpoint(text: string): string | { problem: string } {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
+/** Name or IP address of a server, without a port. */
+export const hostName = z
+  .string()
+  .refine((text) => isIP(text) !== 0 || /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text), {
+    error: 'Expected the name or the IP address of a server, without a port',
+  })
+
 /** `127.0.0.1:8420`, `[::1]:8420`, `localhost:8420`; `off` for no server. */
 export const listenAddress = z
   .string({ error: 'Expected an address such as 127.0.0.1:8420, or off' })

@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import { SEVERITIES } from '../domain/events.ts'
+import { EVENT_TYPES, SEVERITIES } from '../domain/events.ts'
 import { WEIGHT_FORMATS } from '../domain/weight-file.ts'
 import {
   type ListenAddress,
   dayWindow,
   duration,
   endpoint,
+  hostName,
   isLoopback,
   line,
   listenAddress,
@@ -16,7 +17,7 @@ import {
   size,
   token,
 } from './config-fields.ts'
-import { notifyTarget } from './notify-target.ts'
+import { mailAddress, notifyTarget } from './notify-target.ts'
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -87,6 +88,11 @@ const hubSchema = z.strictObject({
   token: token
     .optional()
     .describe('Access token for gated and private repositories and higher rate limits. HF_TOKEN wins over this.'),
+  webhook_secret: token
+    .optional()
+    .describe(
+      'Secret of a webhook of the Hub that posts to /webhooks/huggingface on the dashboard port. Left out: none.',
+    ),
   confirm_loss: z
     .strictObject({
       misses: z.int().min(1).max(1000).prefault(3).describe('A loss is raised only after so many polls without it.'),
@@ -151,7 +157,50 @@ const serveSchema = z
 const notifySchema = z.strictObject({
   to: notifyTarget.describe('https: (a webhook), ntfy:, slack:, discord: or mailto:.'),
   min: z.enum(SEVERITIES).prefault('warning').describe('The least severity that is sent.'),
+  types: z
+    .array(z.enum(EVENT_TYPES))
+    .min(1, filter)
+    .optional()
+    .describe('Only events of these types. Left out: every type.'),
+  repos: patterns
+    .min(1, filter)
+    .optional()
+    .describe('Only repositories that match one of these globs (Qwen/*, datasets/Qwen/*). Left out: every event.'),
+  name: line(60).optional().describe('How the channel is called in tables and messages. Left out: its kind and host.'),
+  digest: z
+    .union([z.literal('off'), duration('1m', '30d')], { error: 'Expected a duration such as 1d, or off' })
+    .prefault('1d')
+    .describe('Events of severity info are summed up this often; off sends them as they come.'),
+  secret: token.optional().describe('Of a webhook: the key of its signature (HMAC-SHA256). Of ntfy: the access token.'),
+  allow_private: z
+    .boolean()
+    .prefault(false)
+    .describe('Whether the channel may be at a private address: in this network, or on this machine.'),
 })
+
+const smtpSchema = z
+  .strictObject({
+    host: hostName.optional().describe('The mail server that takes our e-mails. Needed for mailto: channels.'),
+    port: z.int().min(1).max(65_535).prefault(587).describe('Port of the mail server.'),
+    security: z
+      .enum(['starttls', 'tls', 'none'])
+      .prefault('starttls')
+      .describe(
+        'starttls: encryption is demanded after connecting. tls: from the first byte (port 465). none: clear text.',
+      ),
+    user: line(320).optional().describe('User name, where the server asks for one.'),
+    password: line(1024).optional().describe('Password of the user.'),
+    from: mailAddress.optional().describe('The sender of our e-mails. Needed for mailto: channels.'),
+  })
+  .superRefine((smtp, ctx) => {
+    if ((smtp.user === undefined) !== (smtp.password === undefined)) {
+      ctx.addIssue({ code: 'custom', path: ['user'], message: 'user and password belong together' })
+    }
+    if (smtp.password === undefined || smtp.security !== 'none' || isLoopback({ host: smtp.host ?? '', port: 0 }))
+      return
+    const message = 'A password is never sent in clear text; use starttls or tls'
+    ctx.addIssue({ code: 'custom', path: ['security'], message })
+  })
 
 const logSchema = z.strictObject({
   level: z.enum(LOG_LEVELS).prefault('info').describe('The least level that is logged.'),
@@ -180,8 +229,16 @@ export const configSchema = z
       .array(notifySchema)
       .max(50, { error: 'At most 50 channels' })
       .prefault([])
-      .describe(`${NOT_YET} Who is told about events.`),
+      .superRefine(sayRepeatedChannels)
+      .describe('Who is told about events. Entries with the same address are one channel with several rules.'),
+    smtp: smtpSchema.prefault({}).describe('The mail server for mailto: channels.'),
     log: logSchema.prefault({}).describe('What the log tells.'),
+  })
+  .superRefine((values, ctx) => {
+    const index = values.notify.findIndex(({ to }) => to.channel === 'mailto')
+    if (index < 0 || (values.smtp.host !== undefined && values.smtp.from !== undefined)) return
+    const message = 'E-mail needs smtp.host and smtp.from'
+    ctx.addIssue({ code: 'custom', path: ['notify', index, 'to'], message })
   })
   .describe('Configuration of weightvault. Every key is optional.')
 
@@ -189,6 +246,19 @@ export const configSchema = z
 export type ConfigFileValues = z.output<typeof configSchema>
 /** What may stand in one entry of the watch list. */
 export type WatchInput = z.input<typeof watchSchema>
+
+/** What an entry says beside its rule must not contradict an earlier entry with the same address. */
+function sayRepeatedChannels(entries: readonly z.output<typeof notifySchema>[], ctx: z.RefinementCtx): void {
+  for (const [index, entry] of entries.entries()) {
+    const first = entries.findIndex(({ to }) => to.channel === entry.to.channel && to.url === entry.to.url)
+    const before = entries[first]
+    if (before === undefined || first === index) continue
+    const keys = (['name', 'digest', 'secret', 'allow_private'] as const).filter((key) => before[key] !== entry[key])
+    if (keys.length === 0) continue
+    const message = `Has the address of notify[${first}], but another ${keys.join(', ')}`
+    ctx.addIssue({ code: 'custom', path: [index, 'to'], message })
+  }
+}
 
 function sameAddress(a: ListenAddress | 'off', b: ListenAddress | 'off'): boolean {
   return a !== 'off' && b !== 'off' && a.port !== 0 && a.port === b.port && a.host === b.host

@@ -27,6 +27,8 @@ hub:
   # Access token: for gated and private repositories, and for higher rate limits. Without this key, HF_TOKEN,
   # HF_TOKEN_PATH and the token of "hf auth login" are used.
   # token: \${HF_TOKEN}
+  # Secret of a webhook of the Hub that posts to /webhooks/huggingface on the dashboard port: a hint to look sooner.
+  # webhook_secret: \${HUB_WEBHOOK_SECRET}
   # A loss is raised only after so many polls without the repository, and only after so long (0s: by count alone).
   confirm_loss: { misses: 3, over: 30m }
 
@@ -84,11 +86,32 @@ serve:
   # Whether the mirror fetches and archives a file of a watched repository that it is asked for and lacks.
   pull_through: false
 
-# Not in this release: has no effect yet.
-# Who is told about events: https: (a webhook), ntfy:, slack:, discord: or mailto:,
-# from a least severity on (info, notice, warning, critical; default warning).
+# Who is told about events: https: (a webhook), ntfy:, slack:, discord: or mailto:. Prove each with "weightvault notify test".
 notify: []
-#  - { to: "https://hooks.example/x", min: warning }
+#  - to: "https://hooks.example/x"
+#    # The least severity that is sent: info, notice, warning or critical.
+#    min: warning
+#    # Only these types of events, and only these repositories. Default: all.
+#    types: [license-changed, repo-unavailable]
+#    repos: ["Qwen/*"]
+#    # How the channel is called. Default: its kind and host.
+#    name: ops
+#    # Events of severity info are summed up this often; off sends them as they come.
+#    digest: 1d
+#    # Key of a webhook's signature (HMAC-SHA256), or access token of ntfy.
+#    secret: \${WEBHOOK_SECRET}
+#    # Whether the channel may be at a private address: in this network, or on this machine.
+#    allow_private: false
+
+smtp:
+  # The mail server for mailto: channels, and the sender.
+  # host: smtp.example.org
+  # from: weightvault@example.org
+  port: 587
+  # starttls, tls (port 465) or none.
+  security: starttls
+  # user: weightvault
+  # password: \${SMTP_PASSWORD}
 
 log:
   # trace, debug, info, warn, error, fatal or silent.

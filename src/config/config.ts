@@ -1,4 +1,4 @@
-import type { Severity } from '../domain/events.ts'
+import type { AlertRule } from '../domain/alert-rules.ts'
 import type { DailyWindow, Settings } from '../domain/settings.ts'
 import { type WatchEntry, type WatchTarget, watchKey } from '../domain/watch.ts'
 import type { ListenAddress } from './config-fields.ts'
@@ -6,10 +6,29 @@ import type { ConfigFileValues, LogLevel } from './config-schema.ts'
 import type { NotifyChannel } from './notify-target.ts'
 import { Secret } from './secret.ts'
 
-interface NotifyTarget {
+/** A channel that alerts are sent to. */
+export interface NotifyConfig {
   readonly channel: NotifyChannel
+  /** URL of http(s), or for `mailto` addresses joined by ",". */
   readonly url: Secret
-  readonly min: Severity
+  readonly name: string | undefined
+  /** An event is sent when any of them asks for it. */
+  readonly rules: readonly AlertRule[]
+  /** Undefined = events of severity info are sent like others. */
+  readonly digestMs: number | undefined
+  /** Key of the signature of a webhook, or access token. */
+  readonly secret: Secret | undefined
+  readonly allowPrivate: boolean
+}
+
+/** The mail server for `mailto`. */
+export interface SmtpConfig {
+  readonly host: string
+  readonly port: number
+  readonly security: 'starttls' | 'tls' | 'none'
+  readonly user: string | undefined
+  readonly password: Secret | undefined
+  readonly from: string
 }
 
 /** Proxies for outgoing connections, from the environment. */
@@ -30,6 +49,8 @@ export interface Config {
     /** Origin and path, without a trailing slash. */
     readonly endpoint: string
     readonly token: Secret | undefined
+    /** What the Hub's webhooks prove themselves with; undefined = they are not listened to. */
+    readonly webhookSecret: Secret | undefined
     readonly confirmLoss: { readonly misses: number; readonly overMs: number }
   }
   readonly budget: {
@@ -53,7 +74,9 @@ export interface Config {
     readonly hosts: readonly string[]
     readonly pullThrough: boolean
   }
-  readonly notify: readonly NotifyTarget[]
+  readonly notify: readonly NotifyConfig[]
+  /** Undefined without a host and a sender. */
+  readonly smtp: SmtpConfig | undefined
   readonly log: { readonly level: LogLevel }
   readonly proxy: ProxyConfig
   /** False when NO_COLOR asks for none; else the terminal decides. */
@@ -74,7 +97,12 @@ export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings
   const { misses, over } = file.hub.confirm_loss
   return {
     archive: around.archive,
-    hub: { endpoint: around.endpoint, token: around.token, confirmLoss: { misses, overMs: over } },
+    hub: {
+      endpoint: around.endpoint,
+      token: around.token,
+      webhookSecret: secretOf(file.hub.webhook_secret),
+      confirmLoss: { misses, overMs: over },
+    },
     budget: {
       totalBytes: file.budget.total,
       reserveBytes: file.budget.reserve,
@@ -91,11 +119,36 @@ export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings
       hosts: file.serve.hosts,
       pullThrough: file.serve.pull_through,
     },
-    notify: file.notify.map(({ to, min }) => ({ channel: to.channel, url: new Secret(to.url), min })),
+    notify: resolveChannels(file.notify),
+    smtp: resolveSmtp(file.smtp),
     log: file.log,
     proxy: around.proxy,
     colorAllowed: around.colorAllowed,
   }
+}
+
+/** Entries with the same address are one channel with several rules. */
+function resolveChannels(entries: ConfigFileValues['notify']): NotifyConfig[] {
+  const groups = Map.groupBy(entries, ({ to }) => `${to.channel} ${to.url}`)
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group
+    if (first === undefined) return []
+    return {
+      channel: first.to.channel,
+      url: new Secret(first.to.url),
+      name: first.name,
+      rules: group.map(({ min, types, repos }) => ({ min, types, repos })),
+      digestMs: first.digest === 'off' ? undefined : first.digest,
+      secret: secretOf(first.secret),
+      allowPrivate: first.allow_private,
+    }
+  })
+}
+
+function resolveSmtp(smtp: ConfigFileValues['smtp']): SmtpConfig | undefined {
+  const { host, from, port, security, user, password } = smtp
+  if (host === undefined || from === undefined) return undefined
+  return { host, port, security, user, password: secretOf(password), from }
 }
 
 /** The part of the configuration that the pipeline works by. */

@@ -154,7 +154,12 @@ function openSecrets(file: ReadConfig | undefined, values: ConfigFileValues, yam
   const places = [
     ...(values.hub.token ? [['hub', 'token']] : []),
     ...(values.serve.token ? [['serve', 'token']] : []),
-    ...values.notify.map((_, index) => ['notify', index, 'to']),
+    ...(values.hub.webhook_secret ? [['hub', 'webhook_secret']] : []),
+    ...(values.smtp.password ? [['smtp', 'password']] : []),
+    ...values.notify.flatMap(({ to, secret }, index) => [
+      ...(to.channel === 'mailto' ? [] : [['notify', index, 'to']]),
+      ...(secret ? [['notify', index, 'secret']] : []),
+    ]),
   ].filter((path) => yaml.rawTextAt(path) === undefined)
   return places.map((path) => {
     const key = printKeyPath(path)

@@ -41,7 +41,7 @@ const EXACT: readonly (readonly [name: string, yaml: string, message: string])[]
   [
     'a key named __proto__',
     '__proto__: { archive: /etc }',
-    'weightvault.yaml:1:1: __proto__: Unknown key; known here: archive, hub, budget, watch, license, scrub, serve, notify, log',
+    'weightvault.yaml:1:1: __proto__: Unknown key; known here: archive, hub, budget, watch, license, scrub, serve, notify, smtp, log',
   ],
   [
     'a key named constructor',
@@ -51,7 +51,7 @@ const EXACT: readonly (readonly [name: string, yaml: string, message: string])[]
   [
     'a key with terminal escapes',
     '"\\e]0;evil\\a": 1',
-    'weightvault.yaml:1:1: "\\u001b]0;evil\\u0007": Unknown key; known here: archive, hub, budget, watch, license, scrub, serve, notify, log',
+    'weightvault.yaml:1:1: "\\u001b]0;evil\\u0007": Unknown key; known here: archive, hub, budget, watch, license, scrub, serve, notify, smtp, log',
   ],
   [
     'a key that stands twice',
@@ -293,6 +293,22 @@ const REFUSED: readonly (readonly [key: string, yaml: string])[] = [
   ['notify[0].to', 'notify: [{ to: "https://" }]'],
   ['notify[0].to', 'notify: [{ to: "mailto:nobody" }]'],
   ['notify[0].to', 'notify: [{ to: "file:///etc/passwd" }]'],
+  ['notify[0].to', 'notify: [{ to: "slack:hook" }]'],
+  ['notify[0].to', 'notify: [{ to: "discord:ftp://host/x" }]'],
+  ['notify[0].to', 'notify: [{ to: "https://user:word@host/x" }]'],
+  ['notify[0].to', 'notify: [{ to: "ntfy:https://host/" }]'],
+  ['notify[0].to', 'notify: [{ to: "ntfy:https://host/a?b" }]'],
+  ['notify[0].to', 'notify: [{ to: "mailto:a@b?subject=x" }]'],
+  ['notify[0].to', 'notify: [{ to: "mailto:a@b.example\\r\\nBcc: c@d.example" }]'],
+  ['notify[0].to', 'notify: [{ to: "mailto:a@b.example" }]'],
+  ['notify[1].to', 'notify: [{ to: "ntfy:a" }, { to: "ntfy:a", digest: off }]'],
+  ['notify[0].types[0]', 'notify: [{ to: "ntfy:a", types: [repo-gone] }]'],
+  ['notify[0].types', 'notify: [{ to: "ntfy:a", types: [] }]'],
+  ['notify[0].digest', 'notify: [{ to: "ntfy:a", digest: 1s }]'],
+  ['smtp.from', 'smtp: { from: "x\\nBcc: y@z" }'],
+  ['smtp.host', 'smtp: { host: "mail:25" }'],
+  ['smtp.user', 'smtp: { user: u }'],
+  ['smtp.security', 'smtp: { host: mail.example, security: none, user: u, password: p }'],
   ['notify[0].min', 'notify: [{ to: "https://hooks.example/x", min: loud }]'],
   ['log.level', 'log: { level: verbose }'],
 ]

@@ -30,11 +30,14 @@ test('the example says the defaults', async (t) => {
 test('the example stays valid with every commented key switched on', async (t) => {
   const { write, load } = await sandbox(t)
   const text = configTemplate()
-    .replace('notify: []\n# ', 'notify:\n')
+    .replace('notify: []\n', 'notify:\n')
+    .replaceAll(/^#( {2,}\S)/gm, '$1')
     .replaceAll(/^( +)# (token|rate|window|formats|quants|max_repo|- user|  match|  keep): /gm, '$1$2: ')
   await write('weightvault.yaml', text)
 
-  const { config, warnings } = await load({ env: { HF_TOKEN: 'hf_x', WEIGHTVAULT_TOKEN: 'wv_x' } })
+  const { config, warnings } = await load({
+    env: { HF_TOKEN: 'hf_x', WEIGHTVAULT_TOKEN: 'wv_x', WEBHOOK_SECRET: 'key' },
+  })
 
   assert.deepEqual(warnings, [])
   assert.equal(config.serve.token?.reveal(), 'wv_x')
@@ -47,8 +50,8 @@ test('the example stays valid with every commented key switched on', async (t) =
     ],
   )
   assert.deepEqual(
-    config.notify.map(({ channel, min }) => [channel, min]),
-    [['webhook', 'warning']],
+    config.notify.map(({ channel, name, rules }) => [channel, name, rules[0]?.min]),
+    [['webhook', 'ops', 'warning']],
   )
 })
 

@@ -12,7 +12,12 @@ test('loadConfig without file, flags and variables gives the documented defaults
 
   assert.deepEqual(config, {
     archive: join(folder, 'archive'),
-    hub: { endpoint: 'https://huggingface.co', token: undefined, confirmLoss: { misses: 3, overMs: 1_800_000 } },
+    hub: {
+      endpoint: 'https://huggingface.co',
+      token: undefined,
+      webhookSecret: undefined,
+      confirmLoss: { misses: 3, overMs: 1_800_000 },
+    },
     budget: { totalBytes: 500e9, reserveBytes: 20e9, bytesPerSecond: undefined, window: undefined },
     watch: [
       {
@@ -39,6 +44,7 @@ test('loadConfig without file, flags and variables gives the documented defaults
       pullThrough: false,
     },
     notify: [],
+    smtp: undefined,
     log: { level: 'info' },
     proxy: { http: undefined, https: undefined, noProxy: undefined },
     colorAllowed: true,
@@ -80,7 +86,11 @@ serve:
 notify:
   - { to: "https://hooks.example/x", min: notice }
   - { to: "ntfy://ntfy.example/topic" }
-  - { to: "mailto:a@b.example" }
+  - { to: "ntfy:topic-1", types: [license-changed], repos: ["Qwen/*"], name: phone, digest: off, secret: tk_1 }
+  - { to: "ntfy:topic-1", min: critical, name: phone, digest: off, secret: tk_1 }
+  - { to: "slack://hooks.slack.example/services/T0/B0", allow_private: true, digest: 6h }
+  - { to: "mailto:a@b.example,c@d.example" }
+smtp: { host: mail.example, from: vault@b.example, user: u, password: "p w" }
 log: { level: debug }
 `
 
@@ -123,13 +133,26 @@ test('loadConfig reads every key of the file', async (t) => {
   assert.deepEqual([config.serve.dashboard, config.serve.mirror], [{ host: '0.0.0.0', port: 8420 }, undefined])
   assert.equal(config.serve.token?.reveal(), 'wv_abc')
   assert.deepEqual(
-    config.notify.map(({ channel, url, min }) => [channel, url.reveal(), min]),
+    config.notify.map(({ channel, url, rules }) => [channel, url.reveal(), rules.map(({ min }) => min)]),
     [
-      ['webhook', 'https://hooks.example/x', 'notice'],
-      ['ntfy', 'ntfy://ntfy.example/topic', 'warning'],
-      ['mailto', 'mailto:a@b.example', 'warning'],
+      ['webhook', 'https://hooks.example/x', ['notice']],
+      ['ntfy', 'https://ntfy.example/topic', ['warning']],
+      ['ntfy', 'https://ntfy.sh/topic-1', ['warning', 'critical']],
+      ['slack', 'https://hooks.slack.example/services/T0/B0', ['warning']],
+      ['mailto', 'a@b.example,c@d.example', ['warning']],
     ],
   )
+  const [hook, , phone, slack] = config.notify
+  assert.deepEqual(
+    [hook?.digestMs, hook?.allowPrivate, hook?.secret, hook?.name],
+    [86_400_000, false, undefined, undefined],
+  )
+  assert.deepEqual([phone?.name, phone?.digestMs, phone?.secret?.reveal()], ['phone', undefined, 'tk_1'])
+  assert.deepEqual(phone?.rules[0], { min: 'warning', types: ['license-changed'], repos: ['Qwen/*'] })
+  assert.deepEqual([slack?.allowPrivate, slack?.digestMs], [true, 21_600_000])
+  const { password, ...smtp } = config.smtp!
+  assert.deepEqual(smtp, { host: 'mail.example', port: 587, security: 'starttls', user: 'u', from: 'vault@b.example' })
+  assert.equal(password?.reveal(), 'p w')
   assert.equal(config.log.level, 'debug')
 })
 

@@ -209,7 +209,7 @@ test('findToken judges the file behind a symbolic link, not the link', async (t)
 test('loadConfig warns of secrets written into a file that others can read, and of a token sent in clear text', async (t) => {
   const { write, load } = await sandbox(t)
   const yaml =
-    'hub:\n  token: hf_x\n  endpoint: http://hub.example\nserve:\n  token: ${T}\nnotify:\n  - to: slack:hook\n'
+    'hub:\n  token: hf_x\n  endpoint: http://hub.example\nserve:\n  token: ${T}\nnotify:\n  - to: slack:https://hooks.example/x\n'
   const path = await write('weightvault.yaml', yaml)
   await chmod(path, 0o644)
 

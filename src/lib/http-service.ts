@@ -163,7 +163,8 @@ export const TOKEN_NEEDED: Refusal = {
 function refusalOf(request: IncomingMessage): Refusal | undefined {
   const { method = '', url = '', headers } = request
   if (url.length > MAX_TARGET) return { status: 414, code: 'BadRequest', message: 'The address is too long' }
-  if (!/^\/(?!\/)[\x21-\x7e]*$/.test(url)) {
+  // Some clients send names as they are, in UTF-8; Node hands their bytes on as Latin-1.
+  if (!/^\/(?!\/)[\x21-\x7e\x80-\xff]*$/.test(url)) {
     return { status: 400, code: 'BadRequest', message: 'Only a path of this service can be asked for' }
   }
   const isRead = method === 'GET' || method === 'HEAD'

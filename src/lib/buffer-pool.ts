@@ -1,0 +1,39 @@
+/** Size of a stream's buffers by how many streams run: few get long reads, many stay small together. */
+const SIZES = [
+  { upTo: 8, bytes: 1024 * 1024 },
+  { upTo: 64, bytes: 256 * 1024 },
+  { upTo: Infinity, bytes: 64 * 1024 },
+] as const
+
+/** Free buffers that are kept of each size. */
+const KEPT = 16
+
+/** Two buffers of equal size for one stream. */
+export type BufferPair = readonly [Uint8Array, Uint8Array]
+
+/** Recycles the buffers of byte streams, so that streaming makes no garbage and bounded memory serves any number. */
+export class BufferPool {
+  readonly #free = new Map<number, Uint8Array[]>()
+  #streams = 0
+
+  /** Buffers for a stream of so many bytes. They belong to the caller until `give`. */
+  take(bytes: number): BufferPair {
+    this.#streams += 1
+    const most = SIZES.find(({ upTo }) => this.#streams <= upTo)!.bytes
+    const size = SIZES.findLast((one) => one.bytes >= Math.min(bytes, most))?.bytes ?? most
+    return [this.#one(size), this.#one(size)]
+  }
+
+  give(pair: BufferPair): void {
+    this.#streams -= 1
+    for (const buffer of pair) {
+      const free = this.#free.get(buffer.length) ?? []
+      if (free.length < KEPT) free.push(buffer)
+      this.#free.set(buffer.length, free)
+    }
+  }
+
+  #one(size: number): Uint8Array {
+    return this.#free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
+  }
+}

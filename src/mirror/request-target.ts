@@ -1,0 +1,69 @@
+import { parseRepoName, type RepoRef, type RepoType } from '../domain/repo.ts'
+
+/** Words of the Hub's addresses for its kinds of repositories. */
+export const TYPE_OF_WORD = new Map<string, RepoType>([
+  ['models', 'model'],
+  ['datasets', 'dataset'],
+  ['spaces', 'space'],
+])
+
+/** A request target in its parts, each decoded once. */
+export interface RequestTarget {
+  /** Without the leading empty one. */
+  readonly segments: readonly string[]
+  readonly query: URLSearchParams
+}
+
+/** Splits a request target. Never throws: what is no percent-encoding stands for itself. */
+export function parseTarget(target: string): RequestTarget {
+  const mark = target.indexOf('?')
+  const path = mark < 0 ? target : target.slice(0, mark)
+  return {
+    segments: path.split('/').slice(1).map(decodeOnce),
+    query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
+  }
+}
+
+/** Clients that do not encode send UTF-8, whose bytes arrive as Latin-1; and a bare `%`. */
+function decodeOnce(segment: string): string {
+  const text = /[\x80-\xff]/.test(segment) ? Buffer.from(segment, 'latin1').toString() : segment
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** A repository, and a revision with a path below it as far as the address has them. */
+export interface RepoTarget {
+  readonly ref: RepoRef
+  readonly revision: string
+  readonly path: string
+}
+
+/** `owner`, `name` as a repository of this type; undefined for what can be the name of none. */
+export function refOf(type: RepoType, owner: string | undefined, name: string | undefined): RepoRef | undefined {
+  const parsed = parseRepoName(`${owner ?? ''}/${name ?? ''}`)
+  return parsed === undefined ? undefined : { type, name: parsed }
+}
+
+/**
+ * Splits what follows `resolve/` or `tree/` into revision and path. A revision may stand encoded in one segment
+ * (`refs%2Fpr%2F1`), or as it is in three.
+ */
+export function splitRevision(segments: readonly string[]): { revision: string; path: string } {
+  const isLong = segments[0] === 'refs' && ['pr', 'convert', 'heads', 'tags'].includes(segments[1] ?? '')
+  const count = isLong ? 3 : 1
+  return { revision: segments.slice(0, count).join('/'), path: segments.slice(count).join('/') }
+}
+
+/** A path as the Hub's clients write it: every part encoded, the slashes kept. */
+export function encodePath(path: string): string {
+  return path.split('/').map(encodeText).join('/')
+}
+
+/** Of text that is no Unicode (a lone surrogate) there is no encoding; it is never addressed. */
+function encodeText(text: string): string {
+  return text.isWellFormed() ? encodeURIComponent(text) : ''
+}

@@ -134,6 +134,13 @@ export interface PartialFile extends AsyncDisposable {
   finish(signal: AbortSignal): Promise<Digests>
 }
 
+/** A held blob while it is read. Disposing it closes the file. */
+export interface OpenBlob extends AsyncDisposable {
+  readonly size: number
+  /** Fills the buffer from this position on, or less; 0 at the end. @throws DISK_FAILED, ARCHIVE_MISSING_MARKER */
+  read(buffer: Uint8Array, position: number): Promise<number>
+}
+
 /** Why bytes were set aside; written beside them. */
 export interface QuarantineNote {
   readonly reason: string
@@ -160,6 +167,12 @@ export interface BlobStore {
   quarantinePartial(key: ContentKey, note: QuarantineNote, signal: AbortSignal): Promise<void>
   /** Digests of a held blob, read from disk now. @throws FILE_UNKNOWN when it is not there; DISK_FAILED */
   digest(sha256: Sha256, signal: AbortSignal): Promise<Digests>
+  /**
+   * Opens a held blob for reading. One that is not the file it was when last proven (another inode, size or time of
+   * change, or written after `provenAtMs`) is hashed again first, and refused when it has other bytes.
+   * @throws FILE_UNKNOWN, FIXITY_FAILED, DISK_FAILED, ARCHIVE_MISSING_MARKER
+   */
+  open(sha256: Sha256, size: number, provenAtMs: number, signal: AbortSignal): Promise<OpenBlob>
   /** The block checks kept with a blob; undefined where there are none: small blobs, and those of other origin. */
   blockChecks(sha256: Sha256): Promise<BlockChecks | undefined>
   /** Every held blob with its size, in no order. */

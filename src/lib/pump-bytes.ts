@@ -25,7 +25,7 @@ export async function pumpBytes(
   let turn = 0
   let sending: Promise<boolean> = Promise.resolve(true)
   try {
-    for (let at = range.start; at < range.end; ) {
+    for (let at = range.start; at < range.end;) {
       const buffer = buffers[turn]!
       turn ^= 1
       const read = await source.read(buffer.subarray(0, Math.min(buffer.length, range.end - at)), at)

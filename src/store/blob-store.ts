@@ -6,13 +6,14 @@ import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
-import type { BlobStore, BlockChecks, Digests, Log, PartialFile, QuarantineNote } from '../ports.ts'
+import type { BlobStore, BlockChecks, Digests, Log, OpenBlob, PartialFile, QuarantineNote } from '../ports.ts'
 import { readBlockChecks } from './block-checks.ts'
 import { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
 import { fixityFailed, publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
+import { BlobReader } from './read-blob.ts'
 import { openOrResume, type PartialContext } from './resume-partial.ts'
 import { sweepPartials } from './sweep-partials.ts'
 import { missingMarker, onDisk, storeError } from './store-error.ts'
@@ -50,12 +51,14 @@ class FolderBlobStore implements BlobStore {
   readonly #known = new Set<string>()
   /** Blob folders synced since this process started: an earlier one may have died before it could. */
   readonly #settled = new Set<string>()
+  readonly #reader: BlobReader
   #swept: Promise<void> | undefined
 
   constructor({ root, archiveId, pieceBytes = PIECE_BYTES, hashPool, log }: BlobStoreOptions) {
     this.#layout = new Layout(root)
     this.#archiveId = archiveId
     this.#context = { layout: this.#layout, pool: hashPool, log, pieceBytes }
+    this.#reader = new BlobReader(this.#layout, (sha256, signal) => this.digest(sha256, signal))
     const facts = statSync(root, { bigint: true, throwIfNoEntry: false })
     if (facts === undefined) throw missingMarker(root, undefined)
     this.#device = facts.dev
@@ -147,6 +150,10 @@ class FolderBlobStore implements BlobStore {
   async blockChecks(sha256: Sha256): Promise<BlockChecks | undefined> {
     const path = this.#layout.blockChecks(sha256)
     return onDisk(this.#layout, path, () => readBlockChecks(this.#layout, sha256))
+  }
+
+  open(sha256: Sha256, size: number, provenAtMs: number, signal: AbortSignal): Promise<OpenBlob> {
+    return this.#reader.open(sha256, size, provenAtMs, signal)
   }
 
   async *list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {

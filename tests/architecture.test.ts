@@ -39,6 +39,7 @@ const OWNERS_OF_PACKAGES = new Map<string, readonly string[]>([
   ['hono', ['mirror', 'dashboard']],
   ['pino', ['lib']],
   ['pino-pretty', ['lib']],
+  ['spdx-expression-parse', ['lib']],
   ['yaml', ['config']],
   ['zod', ['config']],
 ])

@@ -1,7 +1,8 @@
 import type { CommitId, HubId } from './digest.ts'
 import type { ChangeEvent, Severity } from './events.ts'
-import { comparableLicense } from './license-facts.ts'
-import { effectiveLicense, printRepo, type Gate, type LicenseFacts, type RepoFacts, type RepoRef } from './repo.ts'
+import { licenseChangeSeverity } from './license-change.ts'
+import { licenseFormOf, type ParseSpdx } from './license-form.ts'
+import { printRepo, type Gate, type LicenseFacts, type RepoFacts, type RepoRef } from './repo.ts'
 
 /** What was known of a repository before this poll. */
 export interface RepoBefore {
@@ -35,6 +36,7 @@ export interface DiffContext {
   /** The first complete poll of a watch: what it finds is the backlog, not news. */
   readonly isFirst: boolean
   readonly licenseAllow: readonly string[] | undefined
+  readonly parseSpdx: ParseSpdx
 }
 
 /** Compares a complete listing with what was known, by `_id`. */
@@ -125,7 +127,7 @@ function eventsOfKnown(known: RepoBefore, facts: RepoFacts, context: DiffContext
     add('repo-disabled', facts.disabled ? 'critical' : 'notice', wasDisabled, facts.disabled)
   }
   if (!sameLicense(known.license, facts.license)) {
-    add('license-changed', licenseSeverity(known.license, facts.license, context), known.license, facts.license)
+    events.push(licenseEvent(known, facts, context))
   }
   return events
 }
@@ -134,36 +136,18 @@ function sameLicense(a: LicenseFacts, b: LicenseFacts): boolean {
   return a.license === b.license && a.license_name === b.license_name && a.license_link === b.license_link
 }
 
-const PERMISSIVE = new Set([
-  'apache-2.0',
-  'mit',
-  'mit-0',
-  'bsd-2-clause',
-  'bsd-3-clause',
-  'isc',
-  'cc0-1.0',
-  'unlicense',
-  'zlib',
-])
-
-function licenseSeverity(before: LicenseFacts, after: LicenseFacts, context: DiffContext): Severity {
-  const from = licensesOf(before)
-  const to = licensesOf(after)
-  const { licenseAllow } = context
-  if (licenseAllow !== undefined && !areAll(to, (name) => licenseAllow.includes(name))) return 'critical'
-  if (from.join() === to.join()) return 'info'
-  const isOpen = areAll(to, (name) => PERMISSIVE.has(name))
-  if (areAll(from, (name) => PERMISSIVE.has(name)) && !isOpen) return 'critical'
-  return isOpen ? 'notice' : 'warning'
-}
-
-/** The names a card states, in comparable form; several are joined by a comma in `license`. */
-function licensesOf(facts: LicenseFacts): readonly string[] {
-  const stated = effectiveLicense(facts)
-  return stated === undefined ? [] : stated.split(', ').map(comparableLicense)
-}
-
-/** No statement is no permission. */
-function areAll(names: readonly string[], test: (name: string) => boolean): boolean {
-  return names.length > 0 && names.every(test)
+function licenseEvent(known: RepoBefore, facts: RepoFacts, { at, licenseAllow, parseSpdx }: DiffContext): ChangeEvent {
+  const [before, after] = [known.license, facts.license]
+  return {
+    type: 'license-changed',
+    severity: licenseChangeSeverity(before, after, { allow: licenseAllow, parseSpdx }),
+    repo: facts.ref,
+    at,
+    before,
+    after,
+    detail: {
+      spdxBefore: licenseFormOf(before, parseSpdx)?.expression ?? null,
+      spdxAfter: licenseFormOf(after, parseSpdx)?.expression ?? null,
+    },
+  }
 }

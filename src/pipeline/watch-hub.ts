@@ -4,6 +4,7 @@ import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import { printRepo, type RepoFacts } from '../domain/repo.ts'
 import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
+import { parseSpdx } from '../lib/parse-spdx.ts'
 import type { KnownRepo, PollRecord, UpstreamState, WatchState } from '../catalog-rows.ts'
 import type { RepoAnswer } from '../ports.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
@@ -46,7 +47,7 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
   }
   const { listed } = target
   const before = await withAdopted(deps, known, listed)
-  const context = { at, isFirst: state?.lastOkAt === undefined, licenseAllow: deps.settings.licenseAllow }
+  const context = { at, isFirst: state?.lastOkAt === undefined, licenseAllow: deps.settings.licenseAllow, parseSpdx }
   const diff = diffRepos(before, listed, context)
   const suspects = suspectLosses(deps, watch, before, diff)
   const losses = await confirmLosses(deps, suspects, { ...context, answer: target.answer }, signal)

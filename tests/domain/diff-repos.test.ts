@@ -3,13 +3,14 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { diffRepos, isLossDue, upstreamOf, type DiffContext, type RepoBefore } from '../../src/domain/diff-repos.ts'
 import type { LicenseFacts, RepoFacts } from '../../src/domain/repo.ts'
+import { parseSpdx } from '../../src/lib/parse-spdx.ts'
 import { commit, facts, hubId, model } from './builders.ts'
 
 const AT = '2026-09-01T10:00:00.000Z'
 const EARLIER = '2026-09-01T09:00:00.000Z'
 
 function context(changes: Partial<DiffContext> = {}): DiffContext {
-  return { at: AT, isFirst: false, licenseAllow: undefined, ...changes }
+  return { at: AT, isFirst: false, licenseAllow: undefined, parseSpdx, ...changes }
 }
 
 /** What is known of a repo whose facts were `facts(name)`. */

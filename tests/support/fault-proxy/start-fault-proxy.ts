@@ -1,0 +1,175 @@
+import { once } from 'node:events'
+import { Agent } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import type { SimHub } from '../sim-hub/types.ts'
+import { LOOPBACK_CERTIFICATE, type TestCertificate } from '../test-ca.ts'
+import { type ClientRequest, readRequests } from './client-requests.ts'
+import { askUpstream, type HubAnswer, inventedAnswer, type Route } from './hub-answer.ts'
+import { FaultList } from './wire-fault.ts'
+import { atConnection, endAs, writeAnswer } from './write-answer.ts'
+
+/** Bytes of a file that the proxy gave to the client's connection. */
+export interface Delivery {
+  /** Path of the signed link without its query: one a file. */
+  readonly file: string
+  readonly start: number
+  bytes: number
+  /** Port of the client's side of the connection. */
+  readonly clientPort: number
+  isOver: boolean
+}
+
+/** Stands between a client and the simulated Hub with its CDN, and does to the wire what its faults say. */
+export interface FaultProxy extends AsyncDisposable {
+  /** Give this to the client as its Hub. */
+  readonly url: string
+  readonly cdnUrl: string
+  readonly faults: FaultList
+  /** Answers of the CDN since the last `forget`, oldest first. */
+  readonly deliveries: readonly Delivery[]
+  /** Requests since the start. */
+  readonly requests: number
+  /** Bytes of files since the start. */
+  readonly bytesDelivered: number
+  forget(): void
+  /** Awaited before each piece of a body that the CDN sends. */
+  beforePiece: (() => Promise<void> | void) | undefined
+}
+
+export interface FaultProxyOptions {
+  /** `true`: with the certificate of the test authority. Default: plain HTTP. */
+  readonly tls?: boolean | TestCertificate
+}
+
+/** Starts a proxy on two ports of 127.0.0.1, one for each origin of the Hub. */
+export async function startFaultProxy(hub: SimHub, options: FaultProxyOptions = {}): Promise<FaultProxy> {
+  const agent = new Agent({ keepAlive: true })
+  const proxy = new LiveProxy(hub, agent)
+  const origins = await Promise.all((['hub', 'cdn'] as const).map((origin) => listen(origin, proxy, options)))
+  proxy.open(origins[0]!, origins[1]!)
+  return proxy
+}
+
+interface Origin {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+async function listen(origin: 'hub' | 'cdn', proxy: LiveProxy, options: FaultProxyOptions): Promise<Origin> {
+  const sockets = new Set<Socket>()
+  const serve = (socket: Socket): void => proxy.serve(origin, socket)
+  const accept = (socket: Socket): void => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    const how = atConnection(proxy.faults.forConnection(origin))
+    if (how !== undefined) endAs(socket, how)
+    else if (tls === undefined) serve(socket)
+    else tls.emit('connection', socket)
+  }
+  const tls = options.tls === undefined || options.tls === false ? undefined : tlsServer(options.tls, serve)
+  const server: Server = createTcpServer(accept).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    async stop() {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
+}
+
+/** Never listens: it is handed the connections that no fault ended. */
+function tlsServer(certificate: true | TestCertificate, serve: (socket: Socket) => void): Server {
+  const { cert, key } = certificate === true ? LOOPBACK_CERTIFICATE : certificate
+  return createTlsServer({ cert, key }, (socket) => {
+    socket.on('error', () => socket.destroy())
+    serve(socket)
+  }).on('tlsClientError', () => undefined)
+}
+
+class LiveProxy implements FaultProxy {
+  readonly faults = new FaultList()
+  readonly deliveries: Delivery[] = []
+  requests = 0
+  bytesDelivered = 0
+  beforePiece: (() => Promise<void> | void) | undefined
+  readonly #hub: SimHub
+  readonly #agent: Agent
+  #origins: readonly Origin[] = []
+  #routes: readonly Route[] = []
+
+  constructor(hub: SimHub, agent: Agent) {
+    this.#hub = hub
+    this.#agent = agent
+  }
+
+  open(hub: Origin, cdn: Origin): void {
+    this.#origins = [hub, cdn]
+    this.#routes = [
+      { from: this.#hub.url, to: hub.url },
+      { from: this.#hub.cdnUrl, to: cdn.url },
+    ]
+  }
+
+  get url(): string {
+    return this.#origins[0]!.url
+  }
+
+  get cdnUrl(): string {
+    return this.#origins[1]!.url
+  }
+
+  forget(): void {
+    this.deliveries.length = 0
+  }
+
+  serve(origin: 'hub' | 'cdn', socket: Socket): void {
+    readRequests(socket, (request) => this.#answer(origin, socket, request))
+  }
+
+  async #answer(origin: 'hub' | 'cdn', socket: Socket, request: ClientRequest): Promise<boolean> {
+    this.requests += 1
+    const fault = this.faults.forRequest({ origin, method: request.method, path: request.path })
+    if (fault?.raw !== undefined) {
+      socket.end(Buffer.from(fault.raw, 'latin1'))
+      return false
+    }
+    const answer = fault?.answer === undefined ? await this.#ask(origin, request) : inventedAnswer(fault.answer)
+    const delivery = {
+      file: request.path.split('?')[0]!,
+      start: answer.fileStart,
+      bytes: 0,
+      clientPort: socket.remotePort ?? 0,
+      isOver: false,
+    }
+    if (origin === 'cdn' && answer.status < 300) this.deliveries.push(delivery)
+    try {
+      return await writeAnswer(socket, answer, fault, {
+        mayWrite: async () => {
+          if (origin === 'cdn') await this.beforePiece?.()
+        },
+        onDelivered: (_offset, bytes) => {
+          delivery.bytes += bytes
+          if (origin === 'cdn') this.bytesDelivered += bytes
+        },
+      })
+    } finally {
+      delivery.isOver = true
+    }
+  }
+
+  #ask(origin: 'hub' | 'cdn', request: ClientRequest): Promise<HubAnswer> {
+    const upstream = origin === 'hub' ? this.#hub.url : this.#hub.cdnUrl
+    return askUpstream(request, upstream, this.#agent, this.#routes)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#origins.map((origin) => origin.stop()))
+    this.#agent.destroy()
+  }
+}

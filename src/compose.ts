@@ -101,6 +101,7 @@ function hubWhenAsked(options: HubSourceOptions): HubSource {
     readTree: async (...question) => (await hub()).readTree(...question),
     resolveFile: async (...question) => (await hub()).resolveFile(...question),
     openRange: async (...question) => (await hub()).openRange(...question),
+    fetchSmall: async (...question) => (await hub()).fetchSmall(...question),
     close: async () => (await created?.catch(() => undefined))?.close(),
   }
 }

@@ -99,6 +99,13 @@ export interface HubSource {
    * @throws LINK_EXPIRED, FILE_UNAVAILABLE, TRANSFER_INTERRUPTED, TRANSFER_STALLED, TRANSFER_INVALID
    */
   openRange(resolved: ResolvedFile, start: number, end: number, signal: AbortSignal): Promise<RangeBody>
+  /**
+   * The whole of a small file into `into`, which is as long as the listing says: one request where the Hub answers
+   * directly, retried for as long as it may pass in a moment.
+   * @returns the content hash that the Hub names today (a SHA-256 or git blob id), if it names one
+   * @throws as resolveFile and openRange; TRANSFER_INVALID when the file has another length
+   */
+  fetchSmall(file: HubFile, into: Uint8Array, signal: AbortSignal): Promise<{ readonly etag: string | undefined }>
   close(): Promise<void>
 }
 
@@ -141,6 +148,29 @@ export interface OpenBlob extends AsyncDisposable {
   read(buffer: Uint8Array, position: number): Promise<number>
 }
 
+/** What became of a small content. When it was not published, its bytes wait as a partial: they are not its key's. */
+export interface StoredSmall {
+  readonly digests: Digests
+  readonly isPublished: boolean
+}
+
+/** Memory for one small content on its way to the disk. Disposing it gives the memory back. */
+export interface SmallContent extends Disposable {
+  /** To be filled whole before `store`. */
+  readonly bytes: Uint8Array
+  /**
+   * Writes, fsyncs, reads back, hashes and publishes together with others that come at the same time.
+   * @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY, FIXITY_FAILED; nothing of it is published then
+   */
+  store(key: ContentKey): Promise<StoredSmall>
+}
+
+/** The way of small contents into the store. One at a time is open; disposing it waits for what is under way. */
+export interface SmallIntake extends AsyncDisposable {
+  /** Waits while all memory is in use. `size` is at most `SMALL_CONTENT_BYTES`. */
+  take(size: number, signal: AbortSignal): Promise<SmallContent>
+}
+
 /** Why bytes were set aside; written beside them. */
 export interface QuarantineNote {
   readonly reason: string
@@ -161,6 +191,8 @@ export interface BlobStore {
   sizeOf(sha256: Sha256): Promise<number | undefined>
   /** Opens or resumes the partial of these bytes. `pieceBytes` is the unit of resume. */
   openPartial(key: ContentKey, size: number, signal: AbortSignal): Promise<PartialFile>
+  /** Opens the way of small contents. */
+  openIntake(): SmallIntake
   /** Links a finished partial into place without replacing, fsyncs folders, removes the partial. Idempotent. */
   publish(key: ContentKey, digests: Digests, signal: AbortSignal): Promise<void>
   /** Moves a finished partial into quarantine with its note; never deletes. */

@@ -44,6 +44,8 @@ export interface HubContext {
   readonly api: Pick<Dispatcher, 'dispatch'>
   /** File bytes: connections of their own, so that long transfers never hold up a poll. */
   readonly bulk: Pick<Dispatcher, 'dispatch'>
+  /** Small files: thousands share these connections, and wait for no large one. */
+  readonly small: Pick<Dispatcher, 'dispatch'>
 }
 
 /** Headers of a request: the only place that adds the token, and only for exactly the configured origin. */

@@ -3,6 +3,7 @@ import type { Clock, HubSource, Log } from '../ports.ts'
 import { AddressGuard, type ResolveName } from './address-guard.ts'
 import { askRepo } from './ask-repo.ts'
 import { readEndpoint } from './endpoint.ts'
+import { fetchSmall } from './fetch-small.ts'
 import { createDispatcher, type ProxyOptions } from './http-agent.ts'
 import { type Deadlines, DEFAULT_DEADLINES, type HubContext } from './hub-context.ts'
 import { listOwner } from './list-owner.ts'
@@ -40,6 +41,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
   const onWaiting = options.onWaiting ?? (() => undefined)
   const api = createDispatcher(guard, options.proxy, deadlines.connectMs)
   const bulk = createDispatcher(guard, options.proxy, deadlines.connectMs)
+  const small = createDispatcher(guard, options.proxy, deadlines.connectMs)
   const context: HubContext = {
     endpoint,
     token: readToken(options.token),
@@ -53,6 +55,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     random: Math.random,
     api,
     bulk,
+    small,
   }
   return {
     endpoint: endpoint.text,
@@ -61,8 +64,9 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     readTree: (ref, commit, signal) => readTree(context, ref, commit, signal),
     resolveFile: (file, signal) => resolveFile(context, file, signal),
     openRange: (resolved, start, end, signal) => openRange(context, resolved, { start, end }, signal),
+    fetchSmall: (file, into, signal) => fetchSmall(context, file, into, signal),
     async close() {
-      await Promise.all([api.destroy(), bulk.destroy()])
+      await Promise.all([api.destroy(), bulk.destroy(), small.destroy()])
     },
   }
 }

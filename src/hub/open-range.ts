@@ -1,29 +1,20 @@
 import { decodeDigits } from '../domain/decode.ts'
-import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
+import type { ArchiveError } from '../domain/errors.ts'
 import type { RangeBody, ResolvedFile } from '../ports.ts'
 import { readQuota } from './ask-hub.ts'
 import { isEndpoint } from './endpoint.ts'
-import { readBeginning } from './http-body.ts'
 import { exchange, type HttpAnswer } from './http-exchange.ts'
-import {
-  headerText,
-  parseContentEtag,
-  parseContentRange,
-  parseRetryAfter,
-  parseUnsatisfiedRange,
-} from './http-headers.ts'
+import { headerText, parseContentEtag, parseContentRange } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
-import { readRefusal, redirectRefused, transportArchiveError } from './hub-errors.ts'
+import { redirectRefused } from './hub-errors.ts'
 import { readRedirect } from './redirects.ts'
-import { describeFile, fileRefusal } from './resolve-file.ts'
+import { describeFile } from './resolve-file.ts'
 import { createRangeBody } from './range-body.ts'
+import { transferError, transferFailure, transferRefusal } from './transfer-errors.ts'
 import { TransportError } from './transport-error.ts'
-import { readTarget, type Target, targetHost } from './url-target.ts'
+import { readTarget, type Target } from './url-target.ts'
 
 const MAX_REDIRECTS = 5
-const MAX_ERROR_BYTES = 16 * 1024
-/** How storage behind signed links says that a link is no longer good. */
-const SIGNATURE_WORDS = /signature|expired|accessdenied|access denied|invalid ?token|authenticationfailed|key-pair-id/i
 
 /** What was asked for. */
 interface Wanted {
@@ -84,7 +75,7 @@ async function send(context: HubContext, wanted: Wanted, target: Target, signal:
 
 async function judge(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): Promise<RangeBody> {
   const { status } = answer
-  if (status !== 200 && status !== 206) throw await refusal(context, wanted, answer, target)
+  if (status !== 200 && status !== 206) throw await transferRefusal(context, wanted.what, answer, target)
   const coding = headerText(answer.headers, 'content-encoding')
   if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') {
     throw invalid(wanted, `the bytes are coded ("${coding.slice(0, 40)}")`)
@@ -143,58 +134,6 @@ function wholeOf(wanted: Wanted, length: number | undefined): { start: number; e
   return { start: 0, end: total, total }
 }
 
-async function refusal(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): Promise<ArchiveError> {
-  const { status, headers } = answer
-  const body = await readBeginning(answer, MAX_ERROR_BYTES)
-  const host = targetHost(target)
-  const isHub = isEndpoint(context.endpoint, target)
-  const speaksOfSignature = SIGNATURE_WORDS.test(body.toString('latin1'))
-  if (status === 416) {
-    const totalSize = parseUnsatisfiedRange(headerText(headers, 'content-range'))
-    return rangeError('TRANSFER_INVALID', wanted, `${host} has no such bytes (status 416)`, { totalSize })
-  }
-  if (status === 404 || status === 410) {
-    return rangeError('FILE_UNAVAILABLE', wanted, `${host} does not have it (status ${status})`, { host, status })
-  }
-  if ((status === 403 && !isHub) || ([400, 401, 403].includes(status) && speaksOfSignature)) {
-    return rangeError('LINK_EXPIRED', wanted, `${host} no longer accepts the link (status ${status})`, { host, status })
-  }
-  if (status === 429 || status === 408 || status >= 500) {
-    const retryAfterMs = parseRetryAfter(headerText(headers, 'retry-after'), context.clock.now())
-    return rangeError('HUB_UNREACHABLE', wanted, `${host} cannot serve it now (status ${status})`, {
-      host,
-      status,
-      retryAfterMs,
-    })
-  }
-  if (isHub && (status === 401 || status === 403)) return fileRefusal(readRefusal(status, headers, body), wanted.what)
-  return rangeError('TRANSFER_INVALID', wanted, `${host} answered with status ${status}`, { host, status })
-}
-
-function transferError(error: TransportError, what: string, target: Target): ArchiveError {
-  const host = targetHost(target)
-  const codes = {
-    interrupted: 'TRANSFER_INTERRUPTED',
-    stalled: 'TRANSFER_STALLED',
-    malformed: 'TRANSFER_INVALID',
-  } as const
-  const { failure } = error
-  if (failure !== 'interrupted' && failure !== 'stalled' && failure !== 'malformed') {
-    return transportArchiveError(error, what, host)
-  }
-  return new ArchiveError(codes[failure], `the transfer of ${what} from ${host} failed: ${error.message}`, {
-    cause: error,
-    hint: TRANSFER_HINT,
-    details: { host, failure },
-  })
-}
-
-const TRANSFER_HINT = 'What arrived is kept only after it is verified. It will be tried again.'
-
 function invalid(wanted: Wanted, reason: string): ArchiveError {
-  return rangeError('TRANSFER_INVALID', wanted, reason, {})
-}
-
-function rangeError(code: ErrorCode, wanted: Wanted, reason: string, details: Record<string, unknown>): ArchiveError {
-  return new ArchiveError(code, `could not download ${wanted.what}: ${reason}`, { hint: TRANSFER_HINT, details })
+  return transferFailure('TRANSFER_INVALID', wanted.what, reason, {})
 }

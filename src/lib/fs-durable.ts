@@ -13,7 +13,7 @@ export const OPEN_EXISTING = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
 export const OPEN_NEW = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY
 
 /** What `link` answers where a file system has no hard links, or no more of them for this file. */
-const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
+export const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
 
 /** Names of error numbers that Node has no name for and calls "Unknown system error": EDQUOT, ESTALE, … */
 const ERRNO_NAMES = new Map(Object.entries(osConstants.errno).map(([name, number]) => [-number, name]))

@@ -6,7 +6,16 @@ import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
-import type { BlobStore, BlockChecks, Digests, Log, OpenBlob, PartialFile, QuarantineNote } from '../ports.ts'
+import type {
+  BlobStore,
+  BlockChecks,
+  Digests,
+  Log,
+  OpenBlob,
+  PartialFile,
+  QuarantineNote,
+  SmallIntake,
+} from '../ports.ts'
 import { readBlockChecks } from './block-checks.ts'
 import { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
@@ -15,6 +24,7 @@ import { fixityFailed, publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
 import { BlobReader } from './read-blob.ts'
 import { openOrResume, type PartialContext } from './resume-partial.ts'
+import { FolderIntake } from './small-intake.ts'
 import { sweepPartials } from './sweep-partials.ts'
 import { missingMarker, onDisk, storeError } from './store-error.ts'
 
@@ -101,6 +111,14 @@ class FolderBlobStore implements BlobStore {
       this.#open.delete(key)
       throw error
     }
+  }
+
+  openIntake(): SmallIntake {
+    return new FolderIntake({
+      layout: this.#layout,
+      prepare: () => onDisk(this.#layout, this.#layout.partial, () => this.#sweepOnce()),
+      settled: (folder) => this.#settled.add(folder),
+    })
   }
 
   async publish(key: ContentKey, digests: Digests, signal: AbortSignal): Promise<void> {

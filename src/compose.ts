@@ -28,6 +28,8 @@ export interface OpenOptions {
   readonly onWaiting?: (reason: string, untilMs: number | undefined) => void
   /** Default: the system's. */
   readonly clock?: Clock
+  /** Never opens a connection: the Hub's client is not even loaded, and no service is asked. */
+  readonly withoutNetwork?: boolean
 }
 
 /**
@@ -57,10 +59,11 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     log,
     ...(options.onWaiting === undefined ? {} : { onWaiting: options.onWaiting }),
   }
-  const hub = mayWrite ? await createHub(hubOptions) : hubWhenAsked(hubOptions)
+  const hub = await hubFor(options, hubOptions)
   stack.defer(() => hub.close())
   const socketPath = localSocketPath(root, marker.archiveId)
-  const service = writable ? undefined : await findService(socketPath, signal)
+  const isAlone = writable || options.withoutNetwork === true
+  const service = isAlone ? undefined : await findService(socketPath, signal)
   const witness = await readWitnessBook(WITNESS_FILE)
   const closing = stack.move()
   return {
@@ -83,6 +86,25 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
 /** Makes and marks the archive folder, which may exist already if it is empty. */
 export async function initArchive(config: Config, log: Log): Promise<void> {
   await initArchiveFolder(config.archive, log)
+}
+
+async function hubFor({ mode, withoutNetwork }: OpenOptions, hubOptions: HubSourceOptions): Promise<HubSource> {
+  if (withoutNetwork === true) return noHub(hubOptions.endpoint)
+  return mode === 'read' ? hubWhenAsked(hubOptions) : createHub(hubOptions)
+}
+
+/** For commands that must work without a network: asking it is a bug. */
+function noHub(endpoint: string): HubSource {
+  const refuse = (): Promise<never> => Promise.reject(new Error('this command never asks a hub'))
+  return {
+    endpoint,
+    listOwner: refuse,
+    askRepo: refuse,
+    readTree: refuse,
+    resolveFile: refuse,
+    openRange: refuse,
+    close: () => Promise.resolve(),
+  }
 }
 
 async function createHub(options: HubSourceOptions): Promise<HubSource> {

@@ -1,5 +1,6 @@
 import type { CommitId, GitOid, Sha256 } from './domain/digest.ts'
 import type { LoggedEvent } from './domain/events.ts'
+import type { ExportPlan } from './domain/export-plan.ts'
 import type { ContentKey, Listing, RefusedEntry, Sibling } from './domain/listing.ts'
 import type { Manifest } from './domain/manifest.ts'
 import type { RepoFacts, RepoName, RepoRef, RepoType } from './domain/repo.ts'
@@ -183,6 +184,35 @@ export interface QuarantineNote {
   readonly size: number
 }
 
+/** How a file came to have the bytes of a blob. `hardlink`: it is the blob, read-only. */
+export type GiveMethod = 'reflink' | 'hardlink' | 'copy'
+
+export interface ExportOptions {
+  /** `auto`: reflink, else hard link, else copy; `never`: no hard links; `hard`: nothing but hard links. */
+  readonly link: 'auto' | 'never' | 'hard' | 'reflink-or-hard'
+  /** Re-hash every file as it is on the target disk, before any of it is shown. */
+  readonly verify: boolean
+  /** What becomes of a branch file that names another commit. */
+  readonly refs: 'keep' | 'replace'
+  /** Told of bytes as they are written or found, and of each file. */
+  onFile(path: string, size: number): void
+}
+
+export interface ExportResult {
+  /** The folder, absolute and without links. */
+  readonly to: string
+  /** Files that were made, and their bytes. */
+  readonly made: number
+  readonly madeBytes: number
+  /** Files that were there already with the same bytes. */
+  readonly same: number
+  readonly methods: Readonly<Record<GiveMethod, number>>
+  /** Files whose bytes were re-hashed and are right. */
+  readonly verified: number
+  /** Branch files that name another commit and were left alone. */
+  readonly keptRefs: readonly { readonly path: string; readonly commit: string }[]
+}
+
 /**
  * Blobs by their SHA-256. A name appears only after the bytes, fsynced, were hashed to it, and is never overwritten.
  */
@@ -207,6 +237,13 @@ export interface BlobStore {
   open(sha256: Sha256, size: number, provenAtMs: number, signal: AbortSignal): Promise<OpenBlob>
   /** The block checks kept with a blob; undefined where there are none: small blobs, and those of other origin. */
   blockChecks(sha256: Sha256): Promise<BlockChecks | undefined>
+  /**
+   * Makes the plan's entries below a folder outside the archive: built aside, then given their names, links after what
+   * they point to and branch files last. Never replaces anything: when something else has a name already, nothing at all
+   * is made. What an interrupted call built is used again. Needs no lock: it only reads the archive.
+   * @throws ArchiveError RESTORE_REFUSED, DISK_FULL, DISK_FAILED; FIXITY_FAILED, FILE_UNKNOWN for a blob that is not whole
+   */
+  exportFiles(to: string, plan: ExportPlan, options: ExportOptions, signal: AbortSignal): Promise<ExportResult>
   /** Every held blob with its size, in no order. */
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }>
   /** Bytes in partial files. */

@@ -185,6 +185,26 @@ test('architecture: the ports hold types and constants, lib knows errors, the sp
   assert.deepEqual(new Set(ofDomain), new Set(['errors.ts', 'size-text.ts']))
 })
 
+test('architecture: nothing that restore loads can reach a hub or open a connection', () => {
+  const texts = new Map(sources.map(({ path, text }) => [path, text]))
+  const reached = new Set<string>()
+  const visit = (path: string): void => {
+    if (reached.has(path)) return
+    reached.add(path)
+    for (const [line, , specifier = ''] of (texts.get(path) ?? '').matchAll(IMPORT)) {
+      if (/^\s*(?:import|export)\s+type\b/.test(line)) continue
+      assert.doesNotMatch(specifier, /^(node:(net|tls|http|https|http2|dgram|dns)|undici|@huggingface)/, path)
+      if (specifier.startsWith('.')) visit(posix.join(posix.dirname(path), specifier))
+    }
+  }
+  for (const start of ['cli/restore.ts', 'maintenance/restore-snapshot.ts', 'store/export-folder.ts']) visit(start)
+  assert.deepEqual(
+    [...reached].filter((path) => /^(hub|notify|mirror|compose|daemon|main)\b/.test(path)),
+    [],
+  )
+  assert.ok(reached.size > 20, `${reached.size} files`)
+})
+
 test('architecture: the sources were seen', () => {
   const layers = new Set(sources.map(({ path }) => layerOf(path)))
   for (const layer of ['domain', 'ports', 'lib', 'hub', 'store', 'db', 'config', 'pipeline', 'maintenance', 'cli']) {

@@ -23,6 +23,11 @@ export interface Outcome {
   readonly exitCode: number
 }
 
+export interface OpenArchiveOptions {
+  /** Opens no connection, to a Hub or a service, and has no code that could: for what must work without any network. */
+  readonly withoutNetwork?: boolean
+}
+
 /** What a command may reach. Everything opened through it is closed after the outcome is printed. */
 export interface CommandContext {
   readonly signal: AbortSignal
@@ -41,7 +46,7 @@ export interface CommandContext {
    * `auto` writes when no service holds the archive and only reads when one does; `write` throws ARCHIVE_LOCKED then.
    * @throws ArchiveError ARCHIVE_MISSING_MARKER, ARCHIVE_LOCKED, …
    */
-  openArchive(mode: 'read' | 'write' | 'auto'): Promise<OpenedArchive>
+  openArchive(mode: 'read' | 'write' | 'auto', options?: OpenArchiveOptions): Promise<OpenedArchive>
   /** Makes and marks the archive folder; one that is an archive already is left as it is. */
   initArchive(config: Config): Promise<void>
   /** The service, until the signal asks it to stop. @throws ArchiveError ARCHIVE_LOCKED, … */

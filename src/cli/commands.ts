@@ -6,6 +6,7 @@ import { listCommand } from './list.ts'
 import { planCommand } from './plan.ts'
 import type { CommandGroup } from './program.ts'
 import { queueGroup } from './queue.ts'
+import { restoreCommand } from './restore.ts'
 import { runCommand } from './run.ts'
 import { showCommand } from './show.ts'
 import { statusCommand } from './status.ts'
@@ -28,5 +29,6 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   statusCommand,
   queueGroup,
   verifyCommand,
+  restoreCommand,
   eventsCommand,
 ]

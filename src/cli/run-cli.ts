@@ -6,7 +6,7 @@ import { createLogger, type LogLevel } from '../lib/logger.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Clock, Log, Progress } from '../ports.ts'
 import { COMMANDS } from './commands.ts'
-import type { CommandContext, Screen } from './command.ts'
+import type { CommandContext, OpenArchiveOptions, Screen } from './command.ts'
 import { chooseProgress } from './choose-progress.ts'
 import { createPalette } from './palette.ts'
 import { errorJson, errorText, harmless, OutputClosed, printOutcome, reportOf, type Output } from './printer.ts'
@@ -36,7 +36,7 @@ export interface CliEffects {
   runService(input: ServiceRequest, stopping: AbortSignal): Promise<void>
 }
 
-interface OpenRequest {
+interface OpenRequest extends OpenArchiveOptions {
   readonly mode: 'read' | 'write' | 'auto'
   readonly log: Log
   readonly signal: AbortSignal
@@ -154,7 +154,7 @@ class Session implements AsyncDisposable {
       configFlag: this.#flags.config,
       archiveFlag: this.#flags.archive,
       loadConfig: () => (this.#loaded ??= this.#load()),
-      openArchive: (mode) => this.#open(mode),
+      openArchive: (mode, options) => this.#open(mode, options),
       initArchive: (config) => this.#effects.initArchive(config, this.#log('warn')),
       runService: () => this.#runService(),
       progress: () => this.#progressView(),
@@ -182,9 +182,10 @@ class Session implements AsyncDisposable {
     return loaded
   }
 
-  async #open(mode: OpenRequest['mode']): Promise<OpenedArchive> {
+  async #open(mode: OpenRequest['mode'], options: OpenArchiveOptions = {}): Promise<OpenedArchive> {
     const loaded = await (this.#loaded ??= this.#load())
     const archive = await this.#effects.openArchive(loaded.config, {
+      ...options,
       mode,
       log: this.#log('warn'),
       signal: this.#effects.signal,

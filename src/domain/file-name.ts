@@ -51,6 +51,39 @@ export function isPortableName(path: string): boolean {
   return judgeName(path).kind === 'plain'
 }
 
+/**
+ * A name under which an `escape` path may exist on every system: what is in the way is written as `%` and two hex digits
+ * for each byte of its UTF-8, and so is `%` itself. Different paths give different names; undefined where even that has
+ * no place on disk.
+ */
+export function escapedName(path: string): string | undefined {
+  const escaped = path
+    .split('/')
+    .map((part) => escapedPart(part))
+    .join('/')
+  return isPortableName(escaped) ? escaped : undefined
+}
+
+function escapedPart(part: string): string {
+  const shown = Array.from(part).map((character, at, all) => {
+    const isLast = at === all.length - 1
+    const isInTheWay =
+      /[%<>:"|?*]/.test(character) ||
+      isInvisible(character.codePointAt(0) ?? 0) ||
+      (isLast && /[. ]/.test(character)) ||
+      (character === '~' && /[0-9]/.test(all[at + 1] ?? '')) ||
+      (at === 0 && WINDOWS_DEVICE.test(part))
+    return isInTheWay ? percentBytes(character) : character
+  })
+  return shown.join('')
+}
+
+function percentBytes(character: string): string {
+  const encoded = encodeURIComponent(character)
+  if (encoded !== character) return encoded
+  return `%${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(2, '0')}`
+}
+
 function keepOnly(path: string, parts: readonly string[]): NameVerdict | undefined {
   const keep = (reason: string): NameVerdict => ({ kind: 'keep-only', reason })
   if (!path.isWellFormed() || path.includes('\ufffd')) return keep('is not valid Unicode')

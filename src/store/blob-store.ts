@@ -6,10 +6,13 @@ import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
+import type { ExportPlan } from '../domain/export-plan.ts'
 import type {
   BlobStore,
   BlockChecks,
   Digests,
+  ExportOptions,
+  ExportResult,
   Log,
   OpenBlob,
   PartialFile,
@@ -17,6 +20,7 @@ import type {
   SmallIntake,
 } from '../ports.ts'
 import { readBlockChecks } from './block-checks.ts'
+import { exportFolder } from './export-folder.ts'
 import { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
@@ -172,6 +176,10 @@ class FolderBlobStore implements BlobStore {
 
   open(sha256: Sha256, size: number, provenAtMs: number, signal: AbortSignal): Promise<OpenBlob> {
     return this.#reader.open(sha256, size, provenAtMs, signal)
+  }
+
+  exportFiles(to: string, plan: ExportPlan, options: ExportOptions, signal: AbortSignal): Promise<ExportResult> {
+    return exportFolder(this.#context, to, plan, options, signal)
   }
 
   async *list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {

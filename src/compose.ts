@@ -103,6 +103,7 @@ function noHub(endpoint: string): HubSource {
     readTree: refuse,
     resolveFile: refuse,
     openRange: refuse,
+    fetchSmall: refuse,
     close: () => Promise.resolve(),
   }
 }

@@ -17,6 +17,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { downloadFileToCacheDir, scanCacheDir } from '@huggingface/hub'
+import { isPortableName } from '../../src/domain/file-name.ts'
 import { blobPath, readManifest } from '../support/held-files.ts'
 import { generated } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
@@ -81,14 +82,14 @@ test('restore makes a plain folder that sha256sum -c accepts, and a second one c
   const out = join(made.path, 'out')
   const sums = join(made.root, 'manifests', REPO, `${made.commit}.sha256`)
   const checked = spawnSync('sha256sum', ['-c', '--quiet', sums], { cwd: out, encoding: 'utf8' })
-  const before = readdirSync(out, { recursive: true }).sort()
+  const before = treeOf(out)
   const second = await made.json<RestoredJson>('restore', REPO, '--to', 'out')
 
   assert.equal(checked.status, 0, checked.stderr + checked.stdout)
   assert.equal(first.verified, first.made)
   assert.ok(first.made >= 4)
   assert.deepEqual([second.made, second.same], [0, first.made])
-  assert.deepEqual(readdirSync(out, { recursive: true }).sort(), before)
+  assert.deepEqual(treeOf(out), before)
   assert.deepEqual(
     readdirSync(made.path).filter((name) => name.startsWith('.weightvault')),
     [],

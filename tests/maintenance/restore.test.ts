@@ -294,7 +294,7 @@ test('hostile names are escaped or not made, and never leave the folder', async 
     )
     for (const { path, as } of restored.escaped) {
       assert.equal(readFileSync(join(restored.folder, as), 'utf8'), `content of ${path}`)
-      assert.doesNotMatch(as, /[:\u0007\u202e]|^CON$|\.$/)
+      assert.ok(isPortableName(as), as)
     }
     assert.deepEqual(
       restored.refused.map((file) => file.path).sort(),

@@ -11,12 +11,18 @@ import type {
   PendingSnapshot,
   PlanRow,
   PlanTotals,
+  DueRefs,
   PollRecord,
   QueueRow,
+  RefRecord,
+  RepoActivity,
   RepoFilter,
   RepoRow,
+  RescueRow,
+  RescueStart,
   ScheduleEntry,
   SnapshotRow,
+  TransitionRow,
   UndigestedHead,
   UnlistedHead,
   WatchState,
@@ -54,6 +60,25 @@ export interface Catalog extends AsyncDisposable {
     events: readonly ChangeEvent[],
   ): Promise<LoggedEvent[]>
   appendEvents(events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
+  /** The newest changes of a repository's state, oldest of them first. */
+  transitions(repoId: number, limit: number): Promise<TransitionRow[]>
+  /** When the repositories of a watch showed signs of life. */
+  activityOf(watch: string): Promise<RepoActivity[]>
+  /**
+   * Repositories of a watch whose branches and tags are to be read: every one whose head moved since they were, or never
+   * were, and at most `again` of those that were read before this ISO time, the oldest first.
+   */
+  dueRefs(options: { watch: string; before: string; again: number }): Promise<DueRefs[]>
+  recordRefs(record: RefRecord): Promise<LoggedEvent[]>
+
+  // rescue
+  /** Number of the last event that was looked at for what it endangers; 0 at first. */
+  rescueCursor(): Promise<number>
+  /** Puts repositories in front and asks for their old commits. Returns how many snapshots moved. */
+  startRescues(start: RescueStart): Promise<number>
+  noteRescue(repoId: number, progress: { tried: number; found: number; doneAt: string | undefined }): Promise<void>
+  /** Those that are not done first, then the newest. */
+  rescues(filter: { pendingOnly: boolean; limit: number }): Promise<RescueRow[]>
 
   // plan
   unlistedHeads(watch: string | undefined): Promise<UnlistedHead[]>
@@ -155,11 +180,13 @@ export interface Catalog extends AsyncDisposable {
   markExported(seq: number): Promise<void>
 
   // reading
-  /** The first of `reposNamed`. */
+  /** The first of `reposNamed`: what a name means to a person. */
   repoRow(ref: RepoRef): Promise<RepoRow | undefined>
+  repoRowById(repoId: number): Promise<RepoRow | undefined>
   /**
-   * Every repo that has the name (without case) or had it, with its snapshots: the one that has it now, those it was
-   * taken from, then those a snapshot was listed of under it.
+   * Every repo that has the name (without case) or had it, with its snapshots. The first one that was archived under it
+   * comes first, also after another `_id` took the name: what a stranger uploads must not take an archive's place. Then
+   * the one that has the name now, then the others.
    */
   reposNamed(ref: RepoRef): Promise<RepoRow[]>
   /**

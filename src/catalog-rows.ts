@@ -4,10 +4,11 @@ import type { ChangeEvent } from './domain/events.ts'
 import type { ContentKey, Listing, Sibling } from './domain/listing.ts'
 import type { Attestor, Coverage } from './domain/manifest.ts'
 import type { Gate, LicenseFacts, RepoFacts, RepoName, RepoRef } from './domain/repo.ts'
+import type { HubRef } from './domain/ref-changes.ts'
+import type { UpstreamState } from './domain/repo-state.ts'
 import type { HubFile } from './ports.ts'
 
-export const UPSTREAM_STATES = ['ok', 'gated', 'disabled', 'unavailable', 'renamed', 'recreated', 'unknown'] as const
-export type UpstreamState = (typeof UPSTREAM_STATES)[number]
+export { UPSTREAM_STATES, type UpstreamState } from './domain/repo-state.ts'
 
 export const SNAPSHOT_STATES = ['listed', 'fetching', 'sealed', 'blocked'] as const
 export type SnapshotState = (typeof SNAPSHOT_STATES)[number]
@@ -25,6 +26,8 @@ export interface KnownRepo {
   readonly disabled: boolean
   readonly license: LicenseFacts
   readonly upstream: UpstreamState
+  /** Where a redirect says it went; only of a `renamed` one. */
+  readonly movedTo: string | undefined
   /** Complete listings in a row that lacked it, and ISO time of the first of them. */
   readonly misses: number
   readonly firstMissAt: string | undefined
@@ -38,12 +41,17 @@ export interface PollRecord {
   readonly watch: string
   readonly at: string
   /** Repositories that are new or whose facts moved. Facts replace what is known. */
-  readonly changed: readonly { readonly facts: RepoFacts; readonly upstream: UpstreamState }[]
+  readonly changed: readonly {
+    readonly facts: RepoFacts
+    readonly upstream: UpstreamState
+    /** What proves it, where that is not the listing. */
+    readonly evidence?: unknown
+  }[]
   /** Repositories seen unchanged: only their last-seen time moves and misses are forgotten. */
   readonly unchanged: readonly number[]
   /** Repositories of this watch that the listing lacked. */
   readonly missing: readonly { readonly repoId: number; readonly misses: number; readonly firstMissAt: string }[]
-  /** New upstream states found by asking directly. */
+  /** What asking directly found, the same state as before, too: their misses are forgotten. */
   readonly states: readonly {
     readonly repoId: number
     readonly upstream: UpstreamState
@@ -52,6 +60,69 @@ export interface PollRecord {
   readonly events: readonly ChangeEvent[]
   /** Whether this is the first complete poll of the watch: its repos are the backlog, not new releases. */
   readonly isFirst: boolean
+  /** The Hub's answer that everything in the listing rests on. */
+  readonly evidence?: unknown
+  /** Why the listing is not believed to be whole: the watch is in trouble, and what is listed counts all the same. */
+  readonly doubt?: { readonly code: string; readonly message: string } | undefined
+}
+
+/** One change of a repository's state and what proves it. */
+export interface TransitionRow {
+  readonly at: string
+  readonly from: UpstreamState
+  readonly to: UpstreamState
+  readonly evidence: unknown
+}
+
+/** A repository whose branches and tags are to be read, with those of the last look. */
+export interface DueRefs {
+  readonly repoId: number
+  readonly ref: RepoRef
+  readonly head: CommitId
+  readonly known: { readonly head: CommitId; readonly refs: readonly HubRef[] } | undefined
+}
+
+/** Branches and tags as read now, and what changed, written in one transaction. */
+export interface RefRecord {
+  readonly repoId: number
+  readonly head: CommitId
+  readonly refs: readonly HubRef[]
+  readonly at: string
+  readonly events: readonly ChangeEvent[]
+}
+
+/** When a repository showed signs of life: ISO times of the Hub's, and of ours when it was new to us. */
+export interface RepoActivity {
+  readonly createdAt: string | undefined
+  readonly lastModified: string | undefined
+  readonly firstSeenAt: string
+  /** Published while we watched, as opposed to the backlog of the first poll. */
+  readonly isNewRelease: boolean
+}
+
+/** Repositories that are put in front, and why. */
+export interface RescueStart {
+  readonly repos: readonly { readonly repoId: number; readonly cause: string }[]
+  readonly at: string
+  /** Every event up to this number has been looked at; undefined when a person asked. */
+  readonly upToSeq: number | undefined
+}
+
+/** One rescue and what is still missing. */
+export interface RescueRow {
+  readonly repoId: number
+  readonly ref: RepoRef
+  readonly head: CommitId | undefined
+  readonly upstream: UpstreamState
+  readonly cause: string
+  readonly askedAt: string
+  readonly commitsTried: number
+  readonly commitsFound: number
+  /** undefined while old commits are still to be looked for. */
+  readonly doneAt: string | undefined
+  /** Wanted contents that are not held, each once. */
+  readonly missingFiles: number
+  readonly missingBytes: number
 }
 
 /** State of one watch entry. */

@@ -120,7 +120,10 @@ function hubWhenAsked(options: HubSourceOptions): HubSource {
   return {
     endpoint: options.endpoint,
     listOwner: async (...question) => (await hub()).listOwner(...question),
+    hasToken: options.token !== undefined && options.token !== '',
     askRepo: async (...question) => (await hub()).askRepo(...question),
+    readCommits: async (...question) => (await hub()).readCommits(...question),
+    readRefs: async (...question) => (await hub()).readRefs(...question),
     readTree: async (...question) => (await hub()).readTree(...question),
     resolveFile: async (...question) => (await hub()).resolveFile(...question),
     openRange: async (...question) => (await hub()).openRange(...question),

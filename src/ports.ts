@@ -3,6 +3,7 @@ import type { LoggedEvent } from './domain/events.ts'
 import type { ExportPlan } from './domain/export-plan.ts'
 import type { ContentKey, Listing, RefusedEntry, Sibling } from './domain/listing.ts'
 import type { Manifest } from './domain/manifest.ts'
+import type { HubRef } from './domain/ref-changes.ts'
 import type { RepoFacts, RepoName, RepoRef, RepoType } from './domain/repo.ts'
 
 /** The only source of time. Waiting always ends early, with the signal's reason, when the signal aborts. */
@@ -26,13 +27,15 @@ export interface Log {
 export interface OwnerListing {
   readonly repos: readonly RepoFacts[]
   readonly refused: readonly { readonly name: string; readonly reason: string }[]
+  /** The answer with its last page. */
+  readonly evidence: HttpEvidence
 }
 
 /** The Hub's direct answer about one repository. `missing` means missing, private or gone: they look the same. */
 export type RepoAnswer =
-  | { readonly kind: 'found'; readonly facts: RepoFacts }
-  | { readonly kind: 'moved'; readonly to: RepoRef }
-  | { readonly kind: 'disabled' }
+  | { readonly kind: 'found'; readonly facts: RepoFacts; readonly evidence: HttpEvidence }
+  | { readonly kind: 'moved'; readonly to: RepoRef; readonly evidence: HttpEvidence }
+  | { readonly kind: 'disabled'; readonly evidence: HttpEvidence }
   | { readonly kind: 'missing'; readonly evidence: HttpEvidence }
 
 /** What a claim about upstream rests on: no secrets, no signed links. */
@@ -40,6 +43,8 @@ export interface HttpEvidence {
   readonly status: number
   readonly errorCode: string | undefined
   readonly errorMessage: string | undefined
+  /** The few that help to judge the answer later. */
+  readonly headers: Readonly<Record<string, string>>
   readonly at: string
 }
 
@@ -47,6 +52,13 @@ export interface HttpEvidence {
 export interface Tree {
   readonly files: readonly Sibling[]
   readonly refused: readonly RefusedEntry[]
+}
+
+/** Commits, newest first. */
+export interface CommitLog {
+  readonly commits: readonly CommitId[]
+  /** False when there are older ones that were not read. */
+  readonly isComplete: boolean
 }
 
 /** One file of one commit on the Hub. */
@@ -80,14 +92,23 @@ export interface RangeBody extends AsyncDisposable {
 export interface HubSource {
   /** Origin and path of the configured endpoint, for records. */
   readonly endpoint: string
+  /** Whether we ask with a token: then `askRepo` can be asked without it, too. */
+  readonly hasToken: boolean
   /**
    * Every repository of an owner, or an error: never a part of it.
    * @throws ArchiveError HUB_UNREACHABLE, HUB_RATE_LIMITED, HUB_ANSWER_INVALID, HUB_ANSWER_TOO_LARGE,
    *   HUB_REDIRECT_REFUSED, LISTING_INCOMPLETE, CREDENTIALS_INVALID
    */
   listOwner(owner: string, type: RepoType, signal: AbortSignal): Promise<OwnerListing>
-  /** @throws as listOwner; a refusal of the repository itself is an answer, not an error */
-  askRepo(ref: RepoRef, signal: AbortSignal): Promise<RepoAnswer>
+  /** `as`: who asks; default with the token, if any. @throws as listOwner; a refusal of the repository itself is an answer, not an error */
+  askRepo(ref: RepoRef, signal: AbortSignal, as?: { readonly anonymous: boolean }): Promise<RepoAnswer>
+  /**
+   * The newest commits from this one back, newest first.
+   * @throws as readTree
+   */
+  readCommits(ref: RepoRef, from: CommitId, signal: AbortSignal): Promise<CommitLog>
+  /** Branches and tags. @throws as readTree */
+  readRefs(ref: RepoRef, signal: AbortSignal): Promise<readonly HubRef[]>
   /** @throws as listOwner; REPO_UNAVAILABLE, REPO_GATED, REPO_DISABLED, SNAPSHOT_UNKNOWN */
   readTree(ref: RepoRef, commit: CommitId, signal: AbortSignal): Promise<Tree>
   /**

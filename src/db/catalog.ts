@@ -7,7 +7,15 @@ import type { Attestor, Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { AlertOutbox } from '../alert-port.ts'
 import type { Catalog } from '../catalog-port.ts'
-import type { EventFilter, ListingRecord, PollRecord, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
+import type {
+  EventFilter,
+  ListingRecord,
+  PollRecord,
+  RefRecord,
+  RepoFilter,
+  RescueStart,
+  ScheduleEntry,
+} from '../catalog-rows.ts'
 import type { Digests, Log } from '../ports.ts'
 import { prepareBulk, type Bulk } from './bulk.ts'
 import { completeJob } from './complete-job.ts'
@@ -15,7 +23,7 @@ import * as events from './events.ts'
 import { fileByPath, filesPage } from './files.ts'
 import * as jobs from './jobs.ts'
 import * as known from './known-repos.ts'
-import { listRepos, repoRow, reposNamed, type RepoPage } from './list-repos.ts'
+import { listRepos, repoRow, repoRowById, reposNamed, type RepoPage } from './list-repos.ts'
 import { addDigests, recordListing, redecide } from './listings.ts'
 import { isPaused, readMeta, setPaused, writeMeta } from './meta.ts'
 import { Outbox } from './outbox.ts'
@@ -23,12 +31,15 @@ import * as pending from './pending.ts'
 import { planRows, planTotals, type PlanPage } from './plan.ts'
 import { recordPoll } from './polls.ts'
 import { queuePage } from './queue.ts'
+import { dueRefs, storeRefs } from './ref-states.ts'
+import * as rescue from './rescues.ts'
 import { applySchedule, bump } from './schedule.ts'
 import type { Db } from './schema.ts'
 import { recordSealed, sealable } from './seal.ts'
 import * as snapshots from './snapshots.ts'
 import { catalogError, checkpointSqlite, type SqliteHandle } from './sqlite.ts'
 import { totals } from './totals.ts'
+import { transitionsOf } from './transitions.ts'
 import { recordVerified } from './verified.ts'
 import { notePollFailure, watchStates } from './watches.ts'
 
@@ -89,6 +100,35 @@ export class SqliteCatalog implements Catalog {
   }
   appendEvents(changes: readonly ChangeEvent[]) {
     return this.#write((db) => this.#append(db, changes))
+  }
+  transitions(repoId: number, limit: number) {
+    return this.#read((db) => transitionsOf(db, repoId, limit))
+  }
+  activityOf(watch: string) {
+    return this.#read((db) => known.activityOf(db, watch))
+  }
+  dueRefs(options: { watch: string; before: string; again: number }) {
+    return this.#read((db) => dueRefs(db, options))
+  }
+  recordRefs(record: RefRecord) {
+    return this.#write(async (db) => {
+      await storeRefs(db, record)
+      return this.#append(db, record.events)
+    })
+  }
+
+  // rescue
+  rescueCursor() {
+    return this.#read((db) => rescue.rescueCursor(db))
+  }
+  startRescues(start: RescueStart) {
+    return this.#write((db) => rescue.startRescues(db, start))
+  }
+  noteRescue(repoId: number, progress: { tried: number; found: number; doneAt: string | undefined }) {
+    return this.#write((db) => rescue.noteRescue(db, repoId, progress))
+  }
+  rescues(filter: { pendingOnly: boolean; limit: number }) {
+    return this.#read((db) => rescue.rescues(db, filter))
   }
 
   // plan
@@ -212,6 +252,9 @@ export class SqliteCatalog implements Catalog {
   // reading
   repoRow(ref: RepoRef) {
     return this.#read((db) => repoRow(db, ref))
+  }
+  repoRowById(repoId: number) {
+    return this.#read((db) => repoRowById(db, repoId))
   }
   reposNamed(ref: RepoRef) {
     return this.#read((db) => reposNamed(db, ref))

@@ -1,6 +1,14 @@
 import type { HubId } from '../domain/digest.ts'
 import type { Gate, RepoRef } from '../domain/repo.ts'
-import type { CardFacts, KnownRepo, UndigestedHead, UnlistedHead, UpstreamState } from '../catalog-rows.ts'
+import { decodeObject } from '../domain/decode.ts'
+import type {
+  CardFacts,
+  KnownRepo,
+  RepoActivity,
+  UndigestedHead,
+  UnlistedHead,
+  UpstreamState,
+} from '../catalog-rows.ts'
 import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
 import { IS_HEAD_UNLISTED, IS_UNDIGESTED } from './conditions.ts'
 import type { Db, ReposTable } from './schema.ts'
@@ -17,6 +25,21 @@ export async function reposOfWatch(db: Db, watch: string): Promise<KnownRepo[]> 
     .orderBy('id')
     .execute()
   return rows.map(knownRepoOf)
+}
+
+/** When the repositories of a watch showed signs of life. */
+export async function activityOf(db: Db, watch: string): Promise<RepoActivity[]> {
+  const rows = await db
+    .selectFrom('repos')
+    .select(['created_at', 'last_modified', 'first_seen_at', 'is_new_release'])
+    .where('watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
+    .execute()
+  return rows.map((row) => ({
+    createdAt: row.created_at ?? undefined,
+    lastModified: row.last_modified ?? undefined,
+    firstSeenAt: row.first_seen_at,
+    isNewRelease: row.is_new_release === 1,
+  }))
 }
 
 /**
@@ -108,11 +131,17 @@ export function knownRepoOf(row: StoredRepo): KnownRepo {
     disabled: row.disabled === 1,
     license: unpackLicense(row.license),
     upstream: row.upstream as UpstreamState,
+    movedTo: row.upstream === 'renamed' ? movedToOf(row.upstream_evidence) : undefined,
     misses: row.misses,
     firstMissAt: row.first_miss_at ?? undefined,
     createdAt: row.created_at ?? undefined,
     lastModified: row.last_modified ?? undefined,
   }
+}
+
+function movedToOf(evidence: string | null): string | undefined {
+  const to = decodeObject(fromJson(evidence))?.['to']
+  return typeof to === 'string' ? to : undefined
 }
 
 function gateOf(text: string | null): Gate {

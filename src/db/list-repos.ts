@@ -37,12 +37,17 @@ export async function repoRow(db: Db, ref: RepoRef): Promise<RepoRow | undefined
   return (await reposNamed(db, ref))[0]
 }
 
+/** A repository with all its snapshots, by its place in the catalog. */
+export async function repoRowById(db: Db, repoId: number): Promise<RepoRow | undefined> {
+  return (await loadRepos(db, [repoId], true))[0]
+}
+
 /** Repositories that may share one name over time; more of them are left out. */
 const MOST_OF_A_NAME = 100
 
 /**
- * Every repository that has the name or had it, with all its snapshots: the one that has it now, those it was taken
- * from, newest first, then those that a snapshot was listed of under it.
+ * Every repository that has the name or had it, with all its snapshots. First the one that was archived first under the
+ * name, so that nobody takes an archive's place by taking its name; then the one that has it now, and the others.
  */
 export async function reposNamed(db: Db, ref: RepoRef): Promise<RepoRow[]> {
   const key = nameKeyOf(ref.name)
@@ -65,7 +70,9 @@ export async function reposNamed(db: Db, ref: RepoRef): Promise<RepoRow[]> {
     .orderBy('snapshots.repo_id', 'desc')
     .limit(MOST_OF_A_NAME)
     .execute()
-  return loadRepos(db, [...new Set([...now, ...once].map(({ id }) => id))], true)
+  // Ids grow: the smallest is the first that we ever listed under this name.
+  const first = once.length === 0 ? [] : [once.reduce((a, b) => (a.id < b.id ? a : b))]
+  return loadRepos(db, [...new Set([...first, ...now, ...once].map(({ id }) => id))], true)
 }
 
 /** Ids and names of the repositories that pass every filter; all columns are in one index. */

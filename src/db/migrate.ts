@@ -5,12 +5,14 @@ import { Migrator, type Migration } from 'kysely/migration'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Log } from '../ports.ts'
 import { initMigration } from './migrations/0001-init.ts'
+import { statesMigration } from './migrations/0002-states.ts'
 import { alertsMigration } from './migrations/0004-alerts.ts'
 import { SQLITE_TYPES, type SqliteHandle } from './sqlite.ts'
 
 /** Every schema change by name, in order. A name is never reused and a published migration never edited. */
 export const MIGRATIONS: ReadonlyMap<string, Migration> = new Map([
   ['0001-init', initMigration(SQLITE_TYPES)],
+  ['0002-states', statesMigration(SQLITE_TYPES)],
   ['0004-alerts', alertsMigration(SQLITE_TYPES)],
 ])
 

@@ -8,6 +8,7 @@ import { appendEvents } from './events.ts'
 import { addToCounters } from './meta.ts'
 import { refreshNewest } from './newest.ts'
 import type { Db } from './schema.ts'
+import { noteTransition } from './transitions.ts'
 import { notePoll } from './watches.ts'
 
 /** Repositories written between two breaths of the event loop. */
@@ -15,11 +16,12 @@ const REPOS_PER_TURN = 50
 
 /** Writes one complete poll: repositories, sightings, losses, cursor and events. */
 export async function recordPoll(db: Db, bulk: Bulk, archiveId: string, record: PollRecord): Promise<LoggedEvent[]> {
-  const watchId = await notePoll(db, record.watch, record.at)
+  const watchId = await notePoll(db, record.watch, record.at, record.doubt)
   let added = 0
   for (const [at, change] of record.changed.entries()) {
     if (at % REPOS_PER_TURN === REPOS_PER_TURN - 1) await nextTurn()
-    const isNew = await storeFacts(db, change, { watchId, at: record.at, isFirst: record.isFirst })
+    const { at: now, isFirst, evidence } = record
+    const isNew = await storeFacts(db, { evidence, ...change }, { watchId, at: now, isFirst })
     if (isNew) added += 1
   }
   await forEachYielding(record.unchanged, (repoId) => bulk.seenUnchanged(repoId, watchId, record.at))
@@ -30,21 +32,28 @@ export async function recordPoll(db: Db, bulk: Bulk, archiveId: string, record: 
       .where('id', '=', miss.repoId)
       .execute()
   }
-  for (const state of record.states) {
-    await db
-      .updateTable('repos')
-      .set({ upstream: state.upstream, upstream_evidence: toJson(state.evidence) })
-      .where('id', '=', state.repoId)
-      .execute()
-  }
+  for (const state of record.states) await storeState(db, state, record.at)
   await addToCounters(db, { repos: added })
   return appendEvents(db, archiveId, record.events)
+}
+
+/** What asking directly found. */
+async function storeState(db: Db, state: PollRecord['states'][number], at: string): Promise<void> {
+  const { repoId, upstream, evidence } = state
+  const before = await db.selectFrom('repos').select('upstream').where('id', '=', repoId).executeTakeFirst()
+  if (before === undefined) return
+  await db
+    .updateTable('repos')
+    .set({ upstream, upstream_evidence: toJson(evidence), misses: 0, first_miss_at: null })
+    .where('id', '=', repoId)
+    .execute()
+  await noteTransition(db, { repoId, at, from: before.upstream, to: upstream, evidence })
 }
 
 /** Inserts or replaces what is known of one repository. Returns whether it is new. */
 async function storeFacts(
   db: Db,
-  change: { facts: RepoFacts; upstream: UpstreamState },
+  change: { facts: RepoFacts; upstream: UpstreamState; evidence?: unknown },
   poll: { watchId: number; at: string; isFirst: boolean },
 ): Promise<boolean> {
   const { facts } = change
@@ -65,7 +74,8 @@ async function storeFacts(
         })
       : known.id
   if (known !== undefined) {
-    const evidence = known.upstream === change.upstream ? known.upstream_evidence : null
+    const isSame = known.upstream === change.upstream
+    const evidence = isSame ? known.upstream_evidence : toJson(change.evidence)
     // Another gate may show digests that were withheld.
     if (known.gated !== columns.gated) {
       await db.updateTable('snapshots').set({ read_at: '' }).where('repo_id', '=', repoId).execute()
@@ -76,6 +86,8 @@ async function storeFacts(
       .where('id', '=', repoId)
       .execute()
   }
+  const { upstream, evidence } = change
+  await noteTransition(db, { repoId, at: poll.at, from: known?.upstream ?? 'unknown', to: upstream, evidence })
   await takeName(db, repoId, facts, poll.at)
   await storeCard(db, repoId, facts)
   const seen = { repo_id: repoId, seen_at: poll.at }
@@ -127,14 +139,23 @@ async function insertRepo(
 
 /** A name belongs to the repository that was last seen under it; another one that had it was recreated. */
 async function takeName(db: Db, repoId: number, facts: RepoFacts, at: string): Promise<void> {
-  await db
-    .updateTable('repos')
-    .set({ name_taken: 1, upstream: 'recreated', upstream_evidence: toJson({ nameNowOf: facts.hubId, at }) })
+  const losers = await db
+    .selectFrom('repos')
+    .select(['id', 'upstream'])
     .where('name_key', '=', nameKeyOf(facts.ref.name))
     .where('type', '=', facts.ref.type)
     .where('id', '<>', repoId)
     .where('name_taken', '=', 0)
     .execute()
+  const evidence = { nameNowOf: facts.hubId, at }
+  for (const { id, upstream } of losers) {
+    await db
+      .updateTable('repos')
+      .set({ name_taken: 1, upstream: 'recreated', upstream_evidence: toJson(evidence) })
+      .where('id', '=', id)
+      .execute()
+    await noteTransition(db, { repoId: id, at, from: upstream, to: 'recreated', evidence })
+  }
 }
 
 async function storeCard(db: Db, repoId: number, facts: RepoFacts): Promise<void> {

@@ -74,6 +74,35 @@ export interface SightingsTable {
   seen_at: string
 }
 
+/** Every change of a repository's state, with what proves it. */
+export interface TransitionsTable {
+  id: Generated<number>
+  repo_id: number
+  at: string
+  from_state: string
+  to_state: string
+  evidence: string | null
+}
+
+/** Branches and tags as last read, and the head of that look. */
+export interface RefStatesTable {
+  repo_id: number
+  head: Buffer
+  read_at: string
+  /** JSON: names may hold what SQL text cannot. */
+  refs: string
+}
+
+/** Repositories whose old commits are looked for. */
+export interface RescuesTable {
+  repo_id: number
+  cause: string
+  asked_at: string
+  commits_tried: number
+  commits_found: number
+  done_at: string | null
+}
+
 export interface SnapshotsTable {
   id: Generated<number>
   repo_id: number
@@ -248,6 +277,9 @@ export interface Schema {
   events: EventsTable
   channels: ChannelsTable
   outbox: OutboxTable
+  transitions: TransitionsTable
+  ref_states: RefStatesTable
+  rescues: RescuesTable
 }
 
 /** The catalog's database, inside or outside a transaction. */

@@ -26,8 +26,14 @@ export async function watchStates(db: Db, watch?: string): Promise<WatchState[]>
   }))
 }
 
-/** Notes a complete poll. Returns the watch's id. */
-export async function notePoll(db: Db, watch: string, at: string): Promise<number> {
+/** Notes a complete poll, or one whose listing is not believed to be whole. Returns the watch's id. */
+export async function notePoll(
+  db: Db,
+  watch: string,
+  at: string,
+  doubt: { readonly code: string; readonly message: string } | undefined,
+): Promise<number> {
+  if (doubt !== undefined) return notePollFailure(db, watch, at, doubt)
   const state = { last_poll_at: at, last_ok_at: at, last_error_code: null, last_error_message: null }
   return upsert(db, watch, state)
 }
@@ -38,9 +44,9 @@ export async function notePollFailure(
   watch: string,
   at: string,
   failure: { code: string; message: string },
-): Promise<void> {
+): Promise<number> {
   const message = failure.message.toWellFormed()
-  await upsert(db, watch, { last_poll_at: at, last_error_code: failure.code, last_error_message: message })
+  return upsert(db, watch, { last_poll_at: at, last_error_code: failure.code, last_error_message: message })
 }
 
 async function upsert(

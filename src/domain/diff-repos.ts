@@ -1,8 +1,17 @@
 import type { CommitId, HubId } from './digest.ts'
-import type { ChangeEvent, Severity } from './events.ts'
+import type { ChangeEvent } from './events.ts'
 import { licenseChangeSeverity } from './license-change.ts'
 import { licenseFormOf, type ParseSpdx } from './license-form.ts'
 import { printRepo, type Gate, type LicenseFacts, type RepoFacts, type RepoRef } from './repo.ts'
+import {
+  isExplained,
+  nextStep,
+  upstreamOf,
+  type Confirmation,
+  type PresentFacts,
+  type Standing,
+  type UpstreamState,
+} from './repo-state.ts'
 
 /** What was known of a repository before this poll. */
 export interface RepoBefore {
@@ -14,20 +23,29 @@ export interface RepoBefore {
   readonly private: boolean
   readonly disabled: boolean
   readonly license: LicenseFacts
-  readonly upstream: string
+  readonly upstream: UpstreamState
+  /** Where a redirect says it went; only of a `renamed` one. */
+  readonly movedTo: string | undefined
   readonly misses: number
   readonly firstMissAt: string | undefined
 }
 
-export type UpstreamAfter = 'ok' | 'gated' | 'disabled'
-
 /** The difference of one complete listing to what was known. Nothing in it concludes a loss. */
 export interface RepoDiff {
-  readonly changed: readonly { readonly facts: RepoFacts; readonly upstream: UpstreamAfter }[]
+  readonly changed: readonly { readonly facts: RepoFacts; readonly upstream: UpstreamState }[]
   /** Ids of repositories whose facts did not move. */
   readonly unchanged: readonly number[]
-  readonly missing: readonly { readonly repoId: number; readonly misses: number; readonly firstMissAt: string }[]
+  readonly missing: readonly Missing[]
   readonly events: readonly ChangeEvent[]
+}
+
+/** A known repository that a complete listing lacks. */
+export interface Missing {
+  readonly repoId: number
+  readonly misses: number
+  readonly firstMissAt: string
+  /** It has been missing often and long enough to ask for it directly. */
+  readonly isDue: boolean
 }
 
 export interface DiffContext {
@@ -37,14 +55,22 @@ export interface DiffContext {
   readonly isFirst: boolean
   readonly licenseAllow: readonly string[] | undefined
   readonly parseSpdx: ParseSpdx
+  readonly confirmLoss: Confirmation
+  /** By `nameKey`, for names that are new: the repository that was archived under it and has another name since. */
+  readonly formerOwners?: ReadonlyMap<string, Pick<RepoBefore, 'hubId' | 'head'>> | undefined
 }
 
-/** Compares a complete listing with what was known, by `_id`. */
+/**
+ * Compares a complete listing with what was known, by `_id`.
+ * @param before may hold repositories that had a listed name once: who takes such a name is told as recreated
+ */
 export function diffRepos(before: readonly RepoBefore[], listed: readonly RepoFacts[], context: DiffContext): RepoDiff {
   const knownById = new Map(before.map((known) => [known.hubId, known]))
   const knownByName = new Map(before.map((known) => [nameKey(known.ref), known]))
   const seen = new Set<HubId>()
-  const changed: { facts: RepoFacts; upstream: UpstreamAfter }[] = []
+  // Known ones first: one that gives its name away must have its new one before another takes the old one.
+  const changed: { facts: RepoFacts; upstream: UpstreamState }[] = []
+  const added: typeof changed = []
   const unchanged: number[] = []
   const events: ChangeEvent[] = []
   for (const facts of listed) {
@@ -52,48 +78,63 @@ export function diffRepos(before: readonly RepoBefore[], listed: readonly RepoFa
     const known = knownById.get(facts.hubId)
     const found =
       known === undefined
-        ? [newRepoEvent(facts, knownByName.get(nameKey(facts.ref)), context)]
+        ? [
+            newRepoEvent(
+              facts,
+              knownByName.get(nameKey(facts.ref)) ?? context.formerOwners?.get(nameKey(facts.ref)),
+              context,
+            ),
+          ]
         : eventsOfKnown(known, facts, context)
     events.push(...found)
-    if (known !== undefined && found.length === 0 && isSame(known, facts)) unchanged.push(known.repoId)
+    if (known === undefined) added.push({ facts, upstream: upstreamOf(facts) })
+    else if (found.length === 0 && isSame(known, facts)) unchanged.push(known.repoId)
     else changed.push({ facts, upstream: upstreamOf(facts) })
   }
   const recreated = new Set(listed.filter((facts) => !knownById.has(facts.hubId)).map((facts) => nameKey(facts.ref)))
   const missing = before
-    .filter((known) => !seen.has(known.hubId) && !isGone(known) && !recreated.has(nameKey(known.ref)))
-    .map((known) => ({ repoId: known.repoId, misses: known.misses + 1, firstMissAt: known.firstMissAt ?? context.at }))
-  return { changed, unchanged, missing, events }
+    .filter((known) => !seen.has(known.hubId) && !isExplained(known.upstream) && !recreated.has(nameKey(known.ref)))
+    .map((known) => missingOf(known, context))
+  return { changed: [...changed, ...added], unchanged, missing, events }
 }
 
-/** Whether a repository has been missing often and long enough to ask for it directly. */
-export function isLossDue(
-  missing: { readonly misses: number; readonly firstMissAt: string },
-  at: string,
-  confirm: { readonly misses: number; readonly overMs: number },
-): boolean {
-  return missing.misses >= confirm.misses && Date.parse(at) - Date.parse(missing.firstMissAt) >= confirm.overMs
+/** What is believed of a known repository, for the state machine. */
+export function standingOf(known: RepoBefore): Standing {
+  const { gated, disabled, upstream, movedTo, misses, firstMissAt } = known
+  return { name: printRepo(known.ref), gated, private: known.private, disabled, upstream, movedTo, misses, firstMissAt }
 }
 
-/** The state that a repository's own facts tell. */
-export function upstreamOf(facts: Pick<RepoFacts, 'disabled' | 'gated'>): UpstreamAfter {
-  if (facts.disabled) return 'disabled'
-  return facts.gated === false ? 'ok' : 'gated'
+/** What a repository's facts say of its state. */
+export function presentFacts(facts: RepoFacts): PresentFacts {
+  return { name: printRepo(facts.ref), gated: facts.gated, private: facts.private, disabled: facts.disabled }
 }
 
-function nameKey(ref: RepoRef): string {
+function missingOf(known: RepoBefore, { at, confirmLoss }: DiffContext): Missing {
+  const { standing, isDue } = nextStep(standingOf(known), { kind: 'absent' }, at, confirmLoss)
+  return { repoId: known.repoId, misses: standing.misses, firstMissAt: standing.firstMissAt ?? at, isDue }
+}
+
+/** Names are compared without case. */
+export function nameKey(ref: RepoRef): string {
   return printRepo(ref).toLowerCase()
 }
 
-/** Its absence is explained already: asking again would only repeat the event. */
-function isGone(known: RepoBefore): boolean {
-  return known.upstream === 'unavailable' || known.upstream === 'recreated' || known.upstream === 'renamed'
-}
-
 function isSame(known: RepoBefore, facts: RepoFacts): boolean {
-  return known.head === facts.commit && known.private === facts.private && known.upstream === upstreamOf(facts)
+  return (
+    known.head === facts.commit &&
+    known.upstream === upstreamOf(facts) &&
+    known.gated === facts.gated &&
+    known.private === facts.private &&
+    known.disabled === facts.disabled &&
+    printRepo(known.ref) === printRepo(facts.ref)
+  )
 }
 
-function newRepoEvent(facts: RepoFacts, sameName: RepoBefore | undefined, context: DiffContext): ChangeEvent {
+function newRepoEvent(
+  facts: RepoFacts,
+  sameName: Pick<RepoBefore, 'hubId' | 'head'> | undefined,
+  context: DiffContext,
+): ChangeEvent {
   const after = { hubId: facts.hubId, commit: facts.commit ?? null, createdAt: facts.createdAt ?? null }
   const base = { repo: facts.ref, at: context.at, after }
   if (sameName !== undefined) {
@@ -110,22 +151,10 @@ function newRepoEvent(facts: RepoFacts, sameName: RepoBefore | undefined, contex
 }
 
 function eventsOfKnown(known: RepoBefore, facts: RepoFacts, context: DiffContext): ChangeEvent[] {
-  const events: ChangeEvent[] = []
-  const add = (type: ChangeEvent['type'], severity: Severity, before: unknown, after: unknown): void => {
-    events.push({ type, severity, repo: facts.ref, at: context.at, before, after, detail: {} })
-  }
-  if (known.upstream === 'unavailable') add('repo-restored', 'notice', 'unavailable', upstreamOf(facts))
-  if (printRepo(known.ref) !== printRepo(facts.ref)) {
-    add('repo-renamed', 'warning', printRepo(known.ref), printRepo(facts.ref))
-  }
-  if (known.gated !== facts.gated) {
-    add('gate-changed', facts.gated === false ? 'notice' : 'warning', known.gated, facts.gated)
-  }
-  // A direct answer may have told it although no listing did.
-  const wasDisabled = known.disabled || known.upstream === 'disabled'
-  if (wasDisabled !== facts.disabled) {
-    add('repo-disabled', facts.disabled ? 'critical' : 'notice', wasDisabled, facts.disabled)
-  }
+  const { at } = context
+  const present = { kind: 'present', facts: presentFacts(facts) } as const
+  const { events: found } = nextStep(standingOf(known), present, at, context.confirmLoss)
+  const events: ChangeEvent[] = found.map((event) => ({ ...event, repo: facts.ref, at, detail: {} }))
   if (!sameLicense(known.license, facts.license)) {
     events.push(licenseEvent(known, facts, context))
   }

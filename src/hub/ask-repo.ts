@@ -1,9 +1,10 @@
 import { printRepo, parseRepoName, type RepoFacts, type RepoRef } from '../domain/repo.ts'
-import type { RepoAnswer } from '../ports.ts'
+import type { HttpEvidence, RepoAnswer } from '../ports.ts'
 import { askHub, type HubReply } from './ask-hub.ts'
 import { endpointTarget, infoPath, readInfoPath } from './endpoint.ts'
 import type { HubContext } from './hub-context.ts'
-import { answerInvalid, evidenceOf, meaningOf, readRefusal, redirectRefused, refusalError } from './hub-errors.ts'
+import { answerInvalid, meaningOf, readRefusal, redirectRefused, refusalError } from './hub-errors.ts'
+import { evidenceOf } from './http-evidence.ts'
 import { readJson } from './json-guard.ts'
 import { readRedirect, requireEndpoint } from './redirects.ts'
 import type { Target } from './url-target.ts'
@@ -17,13 +18,16 @@ const GATE_FIELDS = ['gated', 'downloads']
 export async function askRepo(context: HubContext, ref: RepoRef, signal: AbortSignal): Promise<RepoAnswer> {
   const what = printRepo(ref)
   let asked = ref
+  let redirect: HttpEvidence | undefined
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const target = infoTarget(context, asked)
     const reply = await askHub(context, { method: 'GET', target, route: 'api', what }, signal)
-    if (reply.status === 200) return foundOrMoved(ref, readFacts(reply, asked, what))
+    const evidence = evidenceOf(reply, context.clock.now())
+    if (reply.status === 200) return foundOrMoved(ref, readFacts(reply, asked, what), redirect ?? evidence)
     const moved = movedTo(context, reply, target, what)
-    if (moved === undefined) return refused(context, reply, what)
+    if (moved === undefined) return refused(reply, evidence, what)
     asked = moved
+    redirect ??= evidence
   }
   throw redirectRefused(what, `there were more than ${MAX_REDIRECTS}`)
 }
@@ -54,20 +58,18 @@ function readFacts(reply: HubReply, asked: RepoRef, what: string): RepoFacts {
   return row.facts
 }
 
-function foundOrMoved(ref: RepoRef, facts: RepoFacts): RepoAnswer {
+function foundOrMoved(ref: RepoRef, facts: RepoFacts, evidence: HttpEvidence): RepoAnswer {
   // Another spelling of the same name is no move.
   return isSameName(facts.ref, ref) && facts.ref.type === ref.type
-    ? { kind: 'found', facts }
-    : { kind: 'moved', to: facts.ref }
+    ? { kind: 'found', facts, evidence }
+    : { kind: 'moved', to: facts.ref, evidence }
 }
 
-function refused(context: HubContext, reply: HubReply, what: string): RepoAnswer {
+function refused(reply: HubReply, evidence: HttpEvidence, what: string): RepoAnswer {
   const refusal = readRefusal(reply.status, reply.headers, reply.body)
   const meaning = meaningOf(refusal)
-  if (meaning === 'disabled') return { kind: 'disabled' }
-  if (meaning === 'no-repo' || meaning === 'gated') {
-    return { kind: 'missing', evidence: evidenceOf(refusal, context.clock.now()) }
-  }
+  if (meaning === 'disabled') return { kind: 'disabled', evidence }
+  if (meaning === 'no-repo' || meaning === 'gated') return { kind: 'missing', evidence }
   if (meaning === 'bad-token' || meaning === 'unexplained') throw refusalError(refusal, what)
   throw answerInvalid(what, `it refuses the repository with ${refusal.errorCode}`)
 }

@@ -1,7 +1,6 @@
 import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
 import { decodeObject } from '../domain/decode.ts'
 import { displayName } from '../domain/file-name.ts'
-import type { HttpEvidence } from '../ports.ts'
 import { type HeaderMap, headerText } from './http-headers.ts'
 import { readJson } from './json-guard.ts'
 import type { TransportError, TransportFailure } from './transport-error.ts'
@@ -49,12 +48,6 @@ export function meaningOf(refusal: Refusal): Meaning {
   if (errorCode === 'RepoNotFound') return 'no-repo'
   const isExplained = errorCode !== undefined || errorMessage !== undefined || refusal.asksForToken
   return isExplained && [401, 403, 404, 410].includes(status) ? 'no-repo' : 'unexplained'
-}
-
-/** Evidence for records: no secrets, no links. */
-export function evidenceOf(refusal: Refusal, nowMs: number): HttpEvidence {
-  const { status, errorCode, errorMessage } = refusal
-  return { status, errorCode, errorMessage, at: new Date(nowMs).toISOString() }
 }
 
 const MEANINGS: Readonly<Record<Meaning, { code: ErrorCode; says: string; hint: string }>> = {
@@ -169,7 +162,8 @@ function messageOfBody(body: Uint8Array): string | undefined {
   return typeof first === 'string' ? first : undefined
 }
 
-function quotable(text: string | undefined): string | undefined {
+/** What someone else wrote, short, printable and without a token; undefined when nothing is left. */
+export function quotable(text: string | undefined): string | undefined {
   const cut = text?.trim().slice(0, MAX_QUOTED) ?? ''
   // A Hub that quotes our token back must not bring it into a log.
   return cut === '' ? undefined : displayName(cut).replace(/hf_[A-Za-z0-9]+/g, 'hf_…')

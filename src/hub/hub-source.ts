@@ -9,6 +9,8 @@ import { type Deadlines, DEFAULT_DEADLINES, type HubContext } from './hub-contex
 import { listOwner } from './list-owner.ts'
 import { openRange } from './open-range.ts'
 import { QuotaGate } from './quota.ts'
+import { readCommits } from './read-commits.ts'
+import { readRefs } from './read-refs.ts'
 import { readTree } from './read-tree.ts'
 import { resolveFile } from './resolve-file.ts'
 
@@ -59,8 +61,12 @@ export function createHubSource(options: HubSourceOptions): HubSource {
   }
   return {
     endpoint: endpoint.text,
+    hasToken: context.token !== undefined,
     listOwner: (owner, type, signal) => listOwner(context, owner, type, signal),
-    askRepo: (ref, signal) => askRepo(context, ref, signal),
+    askRepo: (ref, signal, as) =>
+      askRepo(as?.anonymous === true ? { ...context, token: undefined } : context, ref, signal),
+    readCommits: (ref, from, signal) => readCommits(context, ref, from, signal),
+    readRefs: (ref, signal) => readRefs(context, ref, signal),
     readTree: (ref, commit, signal) => readTree(context, ref, commit, signal),
     resolveFile: (file, signal) => resolveFile(context, file, signal),
     openRange: (resolved, start, end, signal) => openRange(context, resolved, { start, end }, signal),

@@ -1,7 +1,8 @@
 import { listDatasets, listModels, listSpaces } from '@huggingface/hub'
 import { ArchiveError } from '../domain/errors.ts'
 import { isOwnerOrName, type RepoFacts, type RepoType } from '../domain/repo.ts'
-import type { OwnerListing } from '../ports.ts'
+import type { HttpEvidence, OwnerListing } from '../ports.ts'
+import { evidenceOf } from './http-evidence.ts'
 import type { HubContext } from './hub-context.ts'
 import { listingIncomplete } from './hub-errors.ts'
 import { createPageFetch } from './page-walk.ts'
@@ -31,7 +32,10 @@ export async function listOwner(
       what,
       maxPages: MAX_PAGES,
       isPage: (target) => target.path === listPath || target.path.startsWith(`${listPath}?`),
-      onPage: (page) => page.forEach((row) => rows.add(row)),
+      onPage: (page, reply) => {
+        page.forEach((row) => rows.add(row))
+        rows.evidence = evidenceOf(reply, context.clock.now())
+      },
     },
     signal,
   )
@@ -58,6 +62,8 @@ class OwnerRows {
   readonly #byHubId = new Map<string, { facts: RepoFacts; text: string }>()
   readonly #names = new Set<string>()
   readonly #refused: { name: string; reason: string }[] = []
+  /** The answer that ended the listing. */
+  evidence: HttpEvidence | undefined
 
   constructor(owner: string, type: RepoType, what: string) {
     this.#owner = owner
@@ -85,6 +91,8 @@ class OwnerRows {
   }
 
   listing(): OwnerListing {
-    return { repos: [...this.#byHubId.values()].map((row) => row.facts), refused: this.#refused }
+    const repos = [...this.#byHubId.values()].map((row) => row.facts)
+    if (this.evidence === undefined) throw listingIncomplete(this.#what, 'no page of it was read')
+    return { repos, refused: this.#refused, evidence: this.evidence }
   }
 }

@@ -25,7 +25,7 @@ export interface PageWalk {
   /** Whether a page may be asked for at this address (a redirect within the Hub's origin). */
   isPage(target: Target): boolean
   /** Takes the rows of a page, in order. */
-  onPage(rows: readonly unknown[]): void
+  onPage(rows: readonly unknown[], reply: HubReply): void
 }
 
 /**
@@ -46,7 +46,7 @@ export function createPageFetch(context: HubContext, walk: PageWalk, signal: Abo
     const { reply, target } = await askPage(context, walk, start, signal)
     bytes += reply.body.length
     if (bytes > MAX_LISTING_BYTES) throw answerTooLarge(walk.what, 'its pages together are too large')
-    walk.onPage(readRows(reply, walk.what))
+    walk.onPage(readRows(reply, walk.what), reply)
     const next = nextPage(context.endpoint, walk, reply, target)
     return new Response('[]', { headers: next === undefined ? {} : { Link: `<${targetUrl(next)}>; rel="next"` } })
   }

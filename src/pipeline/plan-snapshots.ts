@@ -93,7 +93,7 @@ async function readWithheld(deps: PipelineDeps, watch: string | undefined, signa
 }
 
 async function addWithheld(deps: PipelineDeps, head: UndigestedHead, signal: AbortSignal): Promise<void> {
-  const row = await deps.catalog.repoRow(head.ref)
+  const row = await deps.catalog.repoRowById(head.repoId)
   const snapshot = row?.newest
   if (row === undefined || snapshot?.snapshotId !== head.snapshotId) return
   const first = (await deps.records.readListing(snapshot.ref.name, head.commit))?.listing
@@ -113,8 +113,8 @@ async function addWithheld(deps: PipelineDeps, head: UndigestedHead, signal: Abo
 }
 
 async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSignal): Promise<void> {
-  const row = await deps.catalog.repoRow(head.ref)
-  if (row === undefined || row.repoId !== head.repoId) return
+  const row = await deps.catalog.repoRowById(head.repoId)
+  if (row === undefined) return
   const first = (await deps.records.readListing(head.ref.name, head.commit))?.listing
   const read = await readListing(deps, row, head, first, signal)
   await deps.blobs.assertMounted()

@@ -1,13 +1,15 @@
-import type { HubId } from '../domain/digest.ts'
-import { diffRepos, isLossDue, upstreamOf, type DiffContext, type RepoDiff } from '../domain/diff-repos.ts'
+import type { CommitId, HubId } from '../domain/digest.ts'
+import { diffRepos, nameKey, type DiffContext, type RepoDiff } from '../domain/diff-repos.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
-import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
-import { printRepo, type RepoFacts } from '../domain/repo.ts'
+import type { RepoFacts } from '../domain/repo.ts'
+import { isExplained } from '../domain/repo-state.ts'
 import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
 import { parseSpdx } from '../lib/parse-spdx.ts'
-import type { KnownRepo, PollRecord, UpstreamState, WatchState } from '../catalog-rows.ts'
-import type { RepoAnswer } from '../ports.ts'
+import type { KnownRepo, PollRecord, WatchState } from '../catalog-rows.ts'
+import type { HttpEvidence, RepoAnswer } from '../ports.ts'
+import { confirmLosses, doubtListing, NO_LOSSES, type Suspect } from './confirm-losses.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
+import { failureEvents, recoveryEvents } from './hub-outage.ts'
 
 /** What one poll of a watch found. */
 export interface PollResult {
@@ -16,12 +18,6 @@ export interface PollResult {
   readonly changed: number
   readonly events: number
 }
-
-/**
- * Direct questions about missing repositories in one poll: enough for any real day, few enough that an emptied listing
- * does not spend the quota.
- */
-const MAX_LOSS_QUESTIONS = 20
 
 /**
  * Polls one watch completely, compares by `_id`, and writes repositories, cursor and events in one transaction. A poll
@@ -40,17 +36,27 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     target = await listTarget(deps, watch, known, signal)
   } catch (error) {
     signal.throwIfAborted()
-    const events = await failureEvents(deps, states, watch, error, at)
+    const events = await failureEvents(deps, states, { watch, code: errorCodeOf(error), at })
     const message = error instanceof Error ? error.message : String(error)
     announce(deps, await deps.catalog.recordPollFailure(watch.key, at, errorCodeOf(error), message, events))
     throw error
   }
-  const { listed } = target
+  const { listed, evidence } = target
+  const isFirst = state?.lastOkAt === undefined
   const before = await withAdopted(deps, known, listed)
-  const context = { at, isFirst: state?.lastOkAt === undefined, licenseAllow: deps.settings.licenseAllow, parseSpdx }
+  const formerOwners = isFirst ? undefined : await formerOwnersOf(deps, before, listed)
+  const { licenseAllow, confirmLoss } = deps.settings
+  const context: DiffContext = { at, isFirst, licenseAllow, parseSpdx, confirmLoss, formerOwners }
   const diff = diffRepos(before, listed, context)
   const suspects = suspectLosses(deps, watch, before, diff)
-  const losses = await confirmLosses(deps, suspects, { ...context, answer: target.answer }, signal)
+  const present = known.filter((repo) => !isExplained(repo.upstream)).length
+  const doubt = watch.target.kind === 'repo' ? undefined : await doubtListing(deps, suspects, present, signal)
+  const losses =
+    doubt === undefined ? await confirmLosses(deps, suspects, { ...context, answer: target.answer }, signal) : NO_LOSSES
+  const ofHub =
+    doubt === undefined
+      ? await recoveryEvents(deps, watch, at)
+      : await failureEvents(deps, states, { watch, code: doubt.code, at, detail: doubt.detail })
   const record: PollRecord = {
     watch: watch.key,
     at,
@@ -58,8 +64,10 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     unchanged: [...diff.unchanged, ...losses.unchanged],
     missing: losses.missing,
     states: losses.states,
-    events: [...(await recoveryEvents(deps, watch, at)), ...diff.events, ...losses.events],
-    isFirst: context.isFirst,
+    events: [...ofHub, ...diff.events, ...losses.events],
+    isFirst,
+    evidence,
+    doubt,
   }
   const logged = await deps.catalog.recordPoll(record)
   announce(deps, logged)
@@ -88,6 +96,7 @@ interface Listed {
   readonly listed: readonly RepoFacts[]
   /** The Hub's own word on the one repository that is not listed: nothing has to be asked or waited for. */
   readonly answer?: RepoAnswer | undefined
+  readonly evidence: HttpEvidence
 }
 
 async function listTarget(
@@ -107,23 +116,25 @@ async function listTarget(
   }
   return {
     listed: listing.repos.filter((facts) => claimingWatch(deps.settings.watches, facts.ref)?.key === watch.key),
+    evidence: listing.evidence,
   }
 }
 
 /** A single repository's answer read as a listing of one owner with one repository. */
 function answerAsListing(watch: WatchEntry, answer: RepoAnswer, known: readonly KnownRepo[]): Listed {
+  const { evidence } = answer
   switch (answer.kind) {
     case 'found':
-      return { listed: [answer.facts] }
+      return { listed: [answer.facts], evidence }
     case 'moved':
-      return { listed: [] }
+      return { listed: [], evidence }
     case 'disabled':
-      if (known.length > 0) return { listed: [], answer }
+      if (known.length > 0) return { listed: [], answer, evidence }
       throw new ArchiveError('REPO_DISABLED', `the Hub has disabled access to ${watch.key}`, {
         hint: 'what is archived stays; the next poll asks again',
       })
     case 'missing':
-      if (known.length > 0) return { listed: [] }
+      if (known.length > 0) return { listed: [], evidence }
       throw new ArchiveError(
         'REPO_UNAVAILABLE',
         `the Hub does not show ${watch.key} (HTTP ${answer.evidence.status})`,
@@ -150,17 +161,23 @@ async function withAdopted(
   return [...known, ...adopted]
 }
 
-interface Losses {
-  readonly missing: PollRecord['missing']
-  /** Not listed, but there when asked directly: their misses start anew, and their facts count like a listing's. */
-  readonly changed: PollRecord['changed']
-  readonly unchanged: readonly number[]
-  readonly states: PollRecord['states']
-  readonly events: readonly ChangeEvent[]
-}
-
-interface Suspect extends KnownRepo {
-  readonly miss: PollRecord['missing'][number]
+/**
+ * Whoever was archived under the name of a repository that is new: it gave the name away, and another took it. Not asked
+ * for the backlog of a first poll, which takes nothing from anybody.
+ */
+async function formerOwnersOf(
+  deps: PipelineDeps,
+  known: readonly KnownRepo[],
+  listed: readonly RepoFacts[],
+): Promise<DiffContext['formerOwners']> {
+  const ids = new Set<HubId>(known.map((repo) => repo.hubId))
+  const owners = new Map<string, { hubId: HubId; head: CommitId | undefined }>()
+  for (const { hubId, ref } of listed) {
+    if (ids.has(hubId)) continue
+    const [first] = await deps.catalog.reposNamed(ref)
+    if (first !== undefined && first.hubId !== hubId) owners.set(nameKey(ref), first)
+  }
+  return owners
 }
 
 /** Missing repositories of this watch; one that a more specific watch took over is not missing. */
@@ -178,151 +195,4 @@ function suspectLosses(
       watch.target.kind !== 'repo' && claimingWatch(deps.settings.watches, repo.ref)?.key !== watch.key
     return claimedElsewhere ? [] : [{ ...repo, miss }]
   })
-}
-
-/**
- * Asks for every repository that has been missing often and long enough. Only a direct answer that it is not there
- * makes it `unavailable`; a redirect is a rename; an answer that it is there clears the misses.
- */
-async function confirmLosses(
-  deps: PipelineDeps,
-  suspects: readonly Suspect[],
-  context: DiffContext & Pick<Listed, 'answer'>,
-  signal: AbortSignal,
-): Promise<Losses> {
-  const { at } = context
-  const missing: PollRecord['missing'][number][] = []
-  const changed: PollRecord['changed'][number][] = []
-  const unchanged: number[] = []
-  const states: PollRecord['states'][number][] = []
-  const events: ChangeEvent[] = []
-  let questions = 0
-  for (const suspect of suspects) {
-    const isDue = isLossDue(suspect.miss, at, deps.settings.confirmLoss) && questions < MAX_LOSS_QUESTIONS
-    const isAsked = isDue && context.answer === undefined
-    if (isAsked) questions += 1
-    const answer = isAsked ? await askQuietly(deps, suspect, signal) : context.answer
-    if (answer === undefined) {
-      missing.push(suspect.miss)
-      continue
-    }
-    if (answer.kind === 'found') {
-      const diff = diffRepos(await withAdopted(deps, [suspect], [answer.facts]), [answer.facts], context)
-      changed.push(...diff.changed)
-      unchanged.push(...diff.unchanged)
-      events.push(...diff.events)
-      // Another repository that has the name now; this one is gone, and its events have said so.
-      if (answer.facts.hubId !== suspect.hubId) continue
-    }
-    const found = judgeAnswer(suspect, answer, suspect.miss.misses, at)
-    states.push({ repoId: suspect.repoId, upstream: found.upstream, evidence: found.evidence })
-    if (found.event !== undefined) events.push(found.event)
-  }
-  return { missing, changed, unchanged, states, events }
-}
-
-/** An answer that could not be had concludes nothing: the miss stays, and the next poll asks again. */
-async function askQuietly(deps: PipelineDeps, repo: KnownRepo, signal: AbortSignal): Promise<RepoAnswer | undefined> {
-  try {
-    return await deps.hub.askRepo(repo.ref, signal)
-  } catch (error) {
-    signal.throwIfAborted()
-    deps.log.warn(
-      { component: 'watch', repo: printRepo(repo.ref), code: errorCodeOf(error), err: error },
-      'loss not confirmed',
-    )
-    return undefined
-  }
-}
-
-function judgeAnswer(
-  repo: KnownRepo,
-  answer: RepoAnswer,
-  misses: number,
-  at: string,
-): { upstream: UpstreamState; evidence: unknown; event: ChangeEvent | undefined } {
-  const base = { repo: repo.ref, at, before: repo.upstream, detail: { misses, firstMissAt: repo.firstMissAt ?? at } }
-  switch (answer.kind) {
-    case 'found':
-      return { upstream: upstreamOf(answer.facts), evidence: { listed: false, answered: true, at }, event: undefined }
-    case 'disabled':
-      return {
-        upstream: 'disabled',
-        evidence: { at },
-        // Its absence from the list makes us ask again with every poll; it is news only once.
-        event:
-          repo.upstream === 'disabled'
-            ? undefined
-            : { ...base, type: 'repo-disabled', severity: 'critical', after: 'disabled' },
-      }
-    case 'moved':
-      return {
-        upstream: 'renamed',
-        evidence: { to: printRepo(answer.to), at },
-        event: {
-          ...base,
-          type: 'repo-renamed',
-          severity: 'warning',
-          before: printRepo(repo.ref),
-          after: printRepo(answer.to),
-        },
-      }
-    case 'missing':
-      return {
-        upstream: 'unavailable',
-        evidence: answer.evidence,
-        event: {
-          ...base,
-          type: 'repo-unavailable',
-          severity: 'critical',
-          after: 'unavailable',
-          detail: { ...base.detail, evidence: answer.evidence },
-        },
-      }
-  }
-}
-
-const UNREACHABLE = new Set(['HUB_UNREACHABLE', 'HUB_RATE_LIMITED', 'HUB_ANSWER_INVALID', 'HUB_ANSWER_TOO_LARGE'])
-
-/** One `hub-unreachable` for an outage, however many watches meet it; one `watch-failed` for a watch's own trouble. */
-async function failureEvents(
-  deps: PipelineDeps,
-  states: readonly WatchState[],
-  watch: WatchEntry,
-  error: unknown,
-  at: string,
-): Promise<ChangeEvent[]> {
-  const code = errorCodeOf(error)
-  const state = states.find((entry) => entry.watch === watch.key)
-  if (state?.lastErrorCode === code) return []
-  const base = { repo: undefined, at, before: null, after: code, detail: { watch: watch.key } }
-  if (!UNREACHABLE.has(code)) return [{ ...base, type: 'watch-failed', severity: 'warning' }]
-  return (await openOutage(deps)) !== undefined ? [] : [{ ...base, type: 'hub-unreachable', severity: 'warning' }]
-}
-
-/** The first poll that succeeds ends an outage, whichever watch it is. */
-async function recoveryEvents(deps: PipelineDeps, watch: WatchEntry, at: string): Promise<ChangeEvent[]> {
-  const outage = await openOutage(deps)
-  if (outage === undefined) return []
-  return [
-    {
-      type: 'hub-reachable',
-      severity: 'notice',
-      repo: undefined,
-      at,
-      before: outage.after,
-      after: 'ok',
-      detail: { watch: watch.key },
-    },
-  ]
-}
-
-/**
- * The event of an outage that no later event ended. The states of watches cannot tell: some are never polled again, and
- * a failure of another kind may have come since.
- */
-async function openOutage(deps: PipelineDeps): Promise<LoggedEvent | undefined> {
-  const [lost] = await deps.catalog.events({ type: 'hub-unreachable', limit: 1 })
-  const [found] = await deps.catalog.events({ type: 'hub-reachable', limit: 1 })
-  return lost !== undefined && lost.seq > (found?.seq ?? 0) ? lost : undefined
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { diffRepos, isLossDue, upstreamOf, type DiffContext, type RepoBefore } from '../../src/domain/diff-repos.ts'
+import { diffRepos, type DiffContext, type RepoBefore } from '../../src/domain/diff-repos.ts'
 import type { LicenseFacts, RepoFacts } from '../../src/domain/repo.ts'
 import { parseSpdx } from '../../src/lib/parse-spdx.ts'
 import { commit, facts, hubId, model } from './builders.ts'
@@ -10,7 +10,14 @@ const AT = '2026-09-01T10:00:00.000Z'
 const EARLIER = '2026-09-01T09:00:00.000Z'
 
 function context(changes: Partial<DiffContext> = {}): DiffContext {
-  return { at: AT, isFirst: false, licenseAllow: undefined, parseSpdx, ...changes }
+  return {
+    at: AT,
+    isFirst: false,
+    licenseAllow: undefined,
+    parseSpdx,
+    confirmLoss: { misses: 3, overMs: 1_800_000 },
+    ...changes,
+  }
 }
 
 /** What is known of a repo whose facts were `facts(name)`. */
@@ -25,6 +32,7 @@ function known(name: string, changes: Partial<RepoBefore> = {}): RepoBefore {
     disabled: false,
     license: license('apache-2.0'),
     upstream: 'ok',
+    movedTo: undefined,
     misses: 0,
     firstMissAt: undefined,
     ...changes,
@@ -53,16 +61,16 @@ test('diffRepos concludes nothing from absence: it counts', () => {
   assert.deepEqual(diff.events, [])
   assert.deepEqual(diff.changed, [])
   assert.deepEqual(diff.missing, [
-    { repoId: 1, misses: 1, firstMissAt: AT },
-    { repoId: 2, misses: 3, firstMissAt: EARLIER },
+    { repoId: 1, misses: 1, firstMissAt: AT, isDue: false },
+    { repoId: 2, misses: 3, firstMissAt: EARLIER, isDue: true },
   ])
 })
 
 test('diffRepos counts no misses of a repo whose absence is explained', () => {
-  for (const upstream of ['unavailable', 'recreated', 'renamed']) {
+  for (const upstream of ['unavailable', 'recreated', 'renamed'] as const) {
     assert.deepEqual(diffRepos([known('Qwen/A', { upstream })], [], context()).missing, [], upstream)
   }
-  for (const upstream of ['ok', 'gated', 'disabled', 'unknown']) {
+  for (const upstream of ['ok', 'gated', 'disabled', 'unknown'] as const) {
     assert.equal(diffRepos([known('Qwen/A', { upstream })], [], context()).missing.length, 1, upstream)
   }
 })
@@ -73,8 +81,8 @@ test('diffRepos says of an unchanged repo only that it was seen', () => {
   assert.deepEqual(diff, { changed: [], unchanged: [1], missing: [], events: [] })
 })
 
-test('diffRepos takes a moved head or a private flag as a change without an event of its own', () => {
-  for (const after of [{ commit: commit('c') }, { commit: undefined }, { private: true }]) {
+test('diffRepos takes a moved head as a change without an event of its own', () => {
+  for (const after of [{ commit: commit('c') }, { commit: undefined }]) {
     const diff = diffRepos([known('Qwen/A')], [facts('Qwen/A', after)], context())
     assert.deepEqual([diff.changed.length, diff.unchanged.length, diff.events.length], [1, 0, 0])
   }
@@ -196,22 +204,4 @@ test('diffRepos puts every known and every listed repo into exactly one place', 
       )
     }),
   )
-})
-
-test('isLossDue wants both the count and the time', () => {
-  const due = (misses: number, firstMissAt: string, overMs: number) =>
-    isLossDue({ misses, firstMissAt }, AT, { misses: 3, overMs })
-
-  assert.ok(!due(2, EARLIER, 0))
-  assert.ok(!due(3, EARLIER, 60 * 60_000 + 1))
-  assert.ok(due(3, EARLIER, 60 * 60_000))
-  assert.ok(due(3, AT, 0))
-  // A clock that went back concludes nothing.
-  assert.ok(!due(9, '2026-09-02T00:00:00.000Z', 0))
-})
-
-test('upstreamOf lets disabled speak before gated', () => {
-  assert.equal(upstreamOf({ disabled: true, gated: 'auto' }), 'disabled')
-  assert.equal(upstreamOf({ disabled: false, gated: 'auto' }), 'gated')
-  assert.equal(upstreamOf({ disabled: false, gated: false }), 'ok')
 })

@@ -12,17 +12,45 @@ test('askRepo calls a repository missing with the evidence, whether or not there
   await using anonymous = hubUnderTest(sim.url)
   await using known = hubUnderTest(sim.url, { token: 'hf_user' })
 
-  assert.deepEqual(await anonymous.hub.askRepo(repoRef('Qwen/A'), signal), {
-    kind: 'missing',
-    evidence: {
+  const { kind, evidence } = await anonymous.hub.askRepo(repoRef('Qwen/A'), signal)
+  const { headers, ...rest } = evidence
+  assert.deepEqual(
+    { kind, ...rest },
+    {
+      kind: 'missing',
       status: 401,
       errorCode: undefined,
       errorMessage: 'Invalid username or password.',
       at: new Date(anonymous.clock.now()).toISOString(),
     },
-  })
+  )
+  assert.match(headers['www-authenticate'] ?? '', /^Bearer /)
   const answer = await known.hub.askRepo(repoRef('Qwen/A'), signal)
   assert.equal(answer.kind === 'missing' && answer.evidence.errorCode, 'RepoNotFound')
+  // The same question without the token: what everybody else is told.
+  const asOthers = await known.hub.askRepo(repoRef('Qwen/A'), signal, { anonymous: true })
+  assert.equal(asOthers.evidence.status, 401)
+  assert.equal(sim.requests.at(-1)?.headers['authorization'], undefined)
+})
+
+test('evidence keeps a few headers, short, printable and without secrets', async () => {
+  await using hub = await startRawServer((_, socket) => {
+    const headers = {
+      'x-error-code': 'RepoNotFound',
+      'x-error-message': `not for hf_abcdefgh ${'long '.repeat(200)}`,
+      'x-request-id': 'a\tb',
+      'set-cookie': 'session=secret',
+      'x-other': 'y',
+    }
+    socket.write(reply(404, headers, ''))
+  })
+  await using it = hubUnderTest(hub.origin)
+
+  const { evidence } = await it.hub.askRepo(repoRef('Qwen/A'), signal)
+
+  assert.deepEqual(Object.keys(evidence.headers).toSorted(), ['x-error-code', 'x-error-message', 'x-request-id'])
+  const text = JSON.stringify(evidence)
+  assert.ok(!/hf_abc|secret|\\t/.test(text) && text.length < 1200, text)
 })
 
 test('askRepo never takes the answer of something in between for a loss', async () => {
@@ -84,12 +112,12 @@ test('askRepo knows both shapes of a disabled repository, and 451', async () => 
   await using it = hubUnderTest(sim.url)
 
   sim.world.setDisabled('Qwen/A', 'info-403')
-  assert.deepEqual(await it.hub.askRepo(repoRef('Qwen/A'), signal), { kind: 'disabled' })
+  assert.equal((await it.hub.askRepo(repoRef('Qwen/A'), signal)).kind, 'disabled')
   sim.world.setDisabled('Qwen/A', 'info-200')
   const answer = await it.hub.askRepo(repoRef('Qwen/A'), signal)
   assert.equal(answer.kind === 'found' && answer.facts.disabled, true)
   sim.faults.add({ status: 451 })
-  assert.deepEqual(await it.hub.askRepo(repoRef('Qwen/A'), signal), { kind: 'disabled' })
+  assert.equal((await it.hub.askRepo(repoRef('Qwen/A'), signal)).kind, 'disabled')
 })
 
 test('askRepo refuses redirects that lead to no repository of this Hub', async () => {
@@ -134,7 +162,9 @@ test('askRepo tells a move from another spelling of the same name', async () => 
 
   sim.world.rename('Qwen/A', 'Other/B')
   sim.world.rename('Other/B', 'Other/C')
-  assert.deepEqual(await it.hub.askRepo(repoRef('Qwen/A'), signal), { kind: 'moved', to: repoRef('Other/C') })
+  const moved = await it.hub.askRepo(repoRef('Qwen/A'), signal)
+  assert.deepEqual(moved.kind === 'moved' && moved.to, repoRef('Other/C'))
+  assert.equal(moved.evidence.status, 307)
 })
 
 test('askRepo gives the facts of a repository, gated or not', async () => {

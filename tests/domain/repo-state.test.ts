@@ -17,8 +17,7 @@ const START = Date.parse('2026-09-01T10:00:00.000Z')
 const iso = (ms: number): string => new Date(ms).toISOString()
 
 function standing(changes: Partial<Standing> = {}): Standing {
-  const facts = { name: 'Qwen/A', gated: false, private: false, disabled: false } as const
-  return { ...facts, upstream: 'ok', movedTo: undefined, misses: 0, firstMissAt: undefined, ...changes }
+  return { ...facts(), upstream: 'ok', movedTo: undefined, misses: 0, firstMissAt: undefined, ...changes }
 }
 
 function facts(changes: Partial<PresentFacts> = {}): PresentFacts {

@@ -98,8 +98,11 @@ function noHub(endpoint: string): HubSource {
   const refuse = (): Promise<never> => Promise.reject(new Error('this command never asks a hub'))
   return {
     endpoint,
+    hasToken: false,
     listOwner: refuse,
     askRepo: refuse,
+    readCommits: refuse,
+    readRefs: refuse,
     readTree: refuse,
     resolveFile: refuse,
     openRange: refuse,
@@ -119,8 +122,8 @@ function hubWhenAsked(options: HubSourceOptions): HubSource {
   const hub = (): Promise<HubSource> => (created ??= createHub(options))
   return {
     endpoint: options.endpoint,
-    listOwner: async (...question) => (await hub()).listOwner(...question),
     hasToken: options.token !== undefined && options.token !== '',
+    listOwner: async (...question) => (await hub()).listOwner(...question),
     askRepo: async (...question) => (await hub()).askRepo(...question),
     readCommits: async (...question) => (await hub()).readCommits(...question),
     readRefs: async (...question) => (await hub()).readRefs(...question),

@@ -83,7 +83,10 @@ export interface ResolvedFile {
 export interface RangeBody extends AsyncDisposable {
   /** 0 when the server ignored the range and sent the whole file. */
   readonly start: number
+  readonly end: number
   readonly totalSize: number
+  /** Moves the whole body into the sink. Resolves only when exactly the promised bytes are there. @throws TRANSFER_* */
+  into(sink: ByteSink, signal: AbortSignal): Promise<void>
   /** Identity-coded bytes. Ends normally only when exactly the promised number arrived; throws TRANSFER_* else. */
   chunks(): AsyncIterable<Uint8Array>
 }
@@ -148,17 +151,47 @@ export interface BlockChecks {
   readonly crcs: Uint32Array
 }
 
+/** Takes bytes in their order, in memory of its own, so that they are never copied. */
+export interface ByteSink {
+  /** Memory for the next bytes, never empty; undefined while there is none: then `room` says when. */
+  view(): Uint8Array | undefined
+  /** The first `count` bytes of the last view hold bytes. */
+  filled(count: number): void
+  /** Resolves when there is room. @throws what makes it pointless to go on: DISK_*, ARCHIVE_*; the signal's reason */
+  room(signal: AbortSignal): Promise<void>
+}
+
+/** A run of missing bytes that one connection fetches. */
+export interface PartialRange extends ByteSink {
+  readonly start: number
+  readonly end: number
+  /** Where the next byte goes. */
+  readonly position: number
+  /** Ends the claim: what was filled is kept, the rest is missing again. Also when the range is whole. */
+  release(): void
+}
+
 /** An unfinished download. Disposing it closes the file and keeps its bytes for a resume. */
 export interface PartialFile extends AsyncDisposable {
-  /** Bytes that are in the file and, after a restart, were re-hashed against the piece digests taken on arrival. */
+  /** End of the unbroken run of bytes from the beginning. What came before a restart is proven by `finish` only. */
   readonly position: number
-  /** Appends. @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY */
+  /** Bytes that are there, wherever. */
+  readonly heldBytes: number
+  /** Ranges that may be filled at once: one where the disk wants its bytes in order. */
+  readonly maxRanges: number
+  /**
+   * The first missing bytes that nobody has claimed, at most about `maxBytes`; undefined when there are none.
+   * @throws DISK_FAILED
+   */
+  claim(maxBytes: number, signal: AbortSignal): Promise<PartialRange | undefined>
+  /** Appends at `position`; not together with `claim`. @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY */
   append(chunk: Uint8Array, signal: AbortSignal): Promise<void>
-  /** Forgets everything: the next append starts a new file at 0. */
+  /** Forgets everything: the next byte starts a new file. No range is claimed. */
   restart(): Promise<void>
   /**
-   * fsync, then the digests of what is in the file, read back. After a failed fsync the file is dead and removed.
-   * @throws DISK_FULL, DISK_FAILED
+   * fsync, then the digests of what is in the file. After a failed fsync the file is dead and removed.
+   * @throws DISK_FULL, DISK_FAILED; PARTIAL_DAMAGED when bytes on disk are no longer what arrived: they are missing again,
+   *   and only they have to be fetched
    */
   finish(signal: AbortSignal): Promise<Digests>
 }
@@ -240,7 +273,7 @@ export interface ExportResult {
 export interface BlobStore {
   /** Size of a held blob, undefined when it is not there. */
   sizeOf(sha256: Sha256): Promise<number | undefined>
-  /** Opens or resumes the partial of these bytes. `pieceBytes` is the unit of resume. */
+  /** Opens or resumes the partial of these bytes. */
   openPartial(key: ContentKey, size: number, signal: AbortSignal): Promise<PartialFile>
   /** Opens the way of small contents. */
   openIntake(): SmallIntake

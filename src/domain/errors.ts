@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   TRANSFER_INTERRUPTED: { exitCode: 8, retry: 'now' },
   TRANSFER_STALLED: { exitCode: 8, retry: 'now' },
   TRANSFER_INVALID: { exitCode: 8, retry: 'later' },
+  PARTIAL_DAMAGED: { exitCode: 8, retry: 'now' },
   DIGEST_MISMATCH: { exitCode: 8, retry: 'later' },
   ARCHIVE_MISSING_MARKER: { exitCode: 9, retry: 'later' },
   ARCHIVE_FORMAT_UNKNOWN: { exitCode: 9, retry: 'never' },

@@ -1,5 +1,5 @@
 import { ArchiveError } from '../domain/errors.ts'
-import type { RangeBody } from '../ports.ts'
+import type { ByteSink, RangeBody } from '../ports.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 
 /** What the headers of an answer promised, checked. */
@@ -22,11 +22,35 @@ export function createRangeBody(
 ): RangeBody {
   return {
     start: promised.start,
+    end: promised.start + promised.length,
     totalSize: promised.totalSize,
+    into: (sink, signal) => moveInto(answer, promised.length, sink, explain, signal),
     chunks: () => readExactly(answer, promised.length, explain),
     async [Symbol.asyncDispose]() {
       answer.discard()
     },
+  }
+}
+
+async function moveInto(
+  answer: HttpAnswer,
+  length: number,
+  sink: ByteSink,
+  explain: (thrown: unknown) => unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const chunk of readExactly(answer, length, explain)) {
+    for (let rest = chunk; rest.length > 0;) {
+      const view = sink.view()
+      if (view === undefined) {
+        await sink.room(signal)
+        continue
+      }
+      const part = rest.subarray(0, view.length)
+      view.set(part)
+      sink.filled(part.length)
+      rest = rest.subarray(part.length)
+    }
   }
 }
 

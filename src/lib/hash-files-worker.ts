@@ -1,15 +1,40 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 
 /** What the pool asks for. Slices of one session come in order; sessions take turns, so none waits for a whole file. */
 export type HashRequest =
-  | { kind: 'open'; session: number; path: string; mode: 'digest' | 'crc'; size: number | undefined }
+  | {
+      kind: 'open'
+      session: number
+      path: string
+      mode: 'digest' | 'crc'
+      size: number | undefined
+      gitOid: GitOidWish
+    }
   | { kind: 'slice'; session: number; to: number }
+  /** The next bytes of the file, taken from the shared memory instead of the file. */
+  | { kind: 'bytes'; session: number; spans: readonly Span[] }
   | { kind: 'digest'; session: number }
   | { kind: 'close'; session: number }
+
+/** Whether git's blob id is computed, too; `if-small`: for content that need not be in LFS. */
+export type GitOidWish = 'always' | 'if-small'
+
+/** Larger content is in LFS on every Hub, so nobody promises its git id. */
+const GIT_OID_BYTES = 16 * 1024 * 1024
+
+function wantsGitOid(wish: GitOidWish, size: number): boolean {
+  return wish === 'always' || size <= GIT_OID_BYTES
+}
+
+/** A run of the shared memory. */
+export interface Span {
+  readonly offset: number
+  readonly length: number
+}
 
 export interface FileIdentity {
   readonly size: number
@@ -21,7 +46,7 @@ export type HashResult =
   | { kind: 'opened'; identity: FileIdentity }
   /** `position` is short of the slice's end where the file ends before. */
   | { kind: 'sliced'; position: number; crc: number }
-  | { kind: 'digests'; sha256: string; gitOid: string; size: number }
+  | { kind: 'digests'; sha256: string; gitOid: string | undefined; size: number }
   | {
       kind: 'failed'
       message: string
@@ -43,6 +68,7 @@ interface Session {
 }
 
 const sessions = new Map<number, Session>()
+const memory = workerData as SharedArrayBuffer
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
 
 /** Does one request; undefined for `close`, which has no answer. @throws errno errors */
@@ -56,9 +82,9 @@ function answer(request: HashRequest): HashResult | undefined {
   }
   if (session === undefined) throw new Error('no such hash session')
   if (request.kind === 'slice') return readSlice(session, request.to)
+  if (request.kind === 'bytes') return addBytes(session, request.spans)
   const sha256 = session.sha256?.digest('hex') ?? ''
-  const gitOid = session.sha1?.digest('hex') ?? ''
-  return { kind: 'digests', sha256, gitOid, size: session.position }
+  return { kind: 'digests', sha256, gitOid: session.sha1?.digest('hex'), size: session.position }
 }
 
 function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResult {
@@ -69,10 +95,12 @@ function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResul
     if (!facts.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL', errno: -22 })
     const identity = { size: Number(facts.size), dev: facts.dev, ino: facts.ino }
     const hashes = request.mode === 'digest'
+    const size = request.size ?? identity.size
+    const withGitOid = hashes && wantsGitOid(request.gitOid, size)
     sessions.set(request.session, {
       fd,
       sha256: hashes ? createHash('sha256') : undefined,
-      sha1: hashes ? createHash('sha1').update(`blob ${request.size ?? identity.size}\0`) : undefined,
+      sha1: withGitOid ? createHash('sha1').update(`blob ${size}\0`) : undefined,
       position: 0,
     })
     return { kind: 'opened', identity }
@@ -95,6 +123,16 @@ function readSlice(session: Session, to: number): HashResult {
     session.position += bytesRead
   }
   return { kind: 'sliced', position: session.position, crc }
+}
+
+function addBytes(session: Session, spans: readonly Span[]): HashResult {
+  for (const { offset, length } of spans) {
+    const bytes = new Uint8Array(memory, offset, length)
+    session.sha256?.update(bytes)
+    session.sha1?.update(bytes)
+    session.position += length
+  }
+  return { kind: 'sliced', position: session.position, crc: 0 }
 }
 
 function failure(error: unknown): HashResult {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { OPEN_EXISTING } from './fs-durable.ts'
-import type { FileIdentity, HashRequest, HashResult } from './hash-files-worker.ts'
+import { BlockMemory } from './block-memory.ts'
+import type { FileIdentity, GitOidWish, HashRequest, HashResult, Span } from './hash-files-worker.ts'
 import { HashWorker } from './hash-worker.ts'
 
 /** Digests of a file's bytes in lower-case hex. */
@@ -18,13 +19,18 @@ export interface Piece {
   readonly crc: number
 }
 
-/** Hashes a file while it grows. Nothing it has read may change afterwards. */
+/**
+ * Hashes a file from its beginning on while it is written, one call at a time: from the memory its bytes arrived in, or
+ * read from the file. What was hashed may not change afterwards.
+ */
 export interface FileFollower {
-  /** Bytes before `to` may be read from now on. Returns at once; what fails is thrown by `digests`. */
-  advance(to: number): void
+  /** The next bytes, still in the pool's memory. @throws errno errors */
+  addBytes(spans: readonly Span[], signal: AbortSignal): Promise<void>
+  /** Reads the file up to there. @throws errno errors; EIO where it ends before */
+  readTo(to: number, signal: AbortSignal): Promise<void>
   /** The file that is being read, to compare with the one that is being written. @throws errno errors */
   identity(signal: AbortSignal): Promise<FileIdentity>
-  /** Reads what is missing up to the expected size. Once only. @throws errno errors */
+  /** Of all bytes so far; the last call. @throws errno errors */
   digests(signal: AbortSignal): Promise<FileDigests>
   close(): void
 }
@@ -40,6 +46,8 @@ const MAX_SESSIONS = 256
  * 16 MiB. Threads start when first needed and do not keep the process alive.
  */
 export class HashPool implements AsyncDisposable {
+  /** Blocks that the threads see, for bytes on their way to a file. */
+  readonly memory = new BlockMemory()
   readonly #workers: HashWorker[] = []
   readonly #maxWorkers: number
   #nextSession = 1
@@ -50,7 +58,8 @@ export class HashPool implements AsyncDisposable {
   }
 
   /**
-   * Digests of a regular file as it is on disk now; links are not followed.
+   * Digests of a regular file as it is on disk now, with git's only where somebody may promise it; links are not
+   * followed.
    * @param onBytes told the bytes done so far
    * @throws errno errors (ELOOP for a link, EINVAL for no regular file, EIO also when it shrank meanwhile)
    */
@@ -61,7 +70,7 @@ export class HashPool implements AsyncDisposable {
       onBytes?.(small.size)
       return small
     }
-    const session = this.#openSession(path, 'digest', undefined)
+    const session = this.#openSession(path, { mode: 'digest', size: undefined, gitOid: 'if-small' })
     try {
       const { size } = await session.identity(signal)
       await session.readTo(size, signal, onBytes)
@@ -71,27 +80,27 @@ export class HashPool implements AsyncDisposable {
     }
   }
 
-  /** How many pieces, from the first on, still have their CRC-32. @throws errno errors */
-  async countGoodPieces(path: string, pieces: readonly Piece[], signal: AbortSignal): Promise<number> {
+  /** Which pieces of a file, in order from its beginning, no longer have their CRC-32. @throws errno errors */
+  async findBadPieces(path: string, pieces: readonly Piece[], signal: AbortSignal): Promise<number[]> {
     signal.throwIfAborted()
-    if (pieces.length === 0) return 0
-    const session = this.#openSession(path, 'crc', undefined)
+    const bad: number[] = []
+    const session = this.#openSession(path, { mode: 'crc', size: undefined, gitOid: 'if-small' })
     try {
       let end = 0
       for (const [index, piece] of pieces.entries()) {
         end += piece.length
         const { position, crc } = await session.slice(end, signal)
-        if (position !== end || crc !== piece.crc) return index
+        if (position !== end || crc !== piece.crc) bad.push(index)
       }
-      return pieces.length
+      return bad
     } finally {
       session.close()
     }
   }
 
-  /** Starts to hash a file of `size` bytes that is still being written; read it only as far as `advance` says. */
-  follow(path: string, size: number): FileFollower {
-    return new Follower(this.#openSession(path, 'digest', size), size)
+  /** Starts to hash a file of `size` bytes that is still being written. */
+  follow(path: string, size: number, gitOid: GitOidWish): FileFollower {
+    return this.#openSession(path, { mode: 'digest', size, gitOid })
   }
 
   /** Ends the threads; what is running rejects. */
@@ -104,11 +113,14 @@ export class HashPool implements AsyncDisposable {
     await this.close()
   }
 
-  #openSession(path: string, mode: 'digest' | 'crc', size: number | undefined): HashSession {
+  #openSession(
+    path: string,
+    how: { readonly mode: 'digest' | 'crc'; readonly size: number | undefined; readonly gitOid: GitOidWish },
+  ): HashSession {
     if (this.#isClosed) throw new Error('the hash pool is closed')
     const sessions = this.#workers.reduce((sum, worker) => sum + worker.sessions, 0)
     if (sessions >= MAX_SESSIONS) throw new Error(`more than ${MAX_SESSIONS} files are hashed at once`)
-    return new HashSession(this.#leastBusyWorker(), { kind: 'open', session: this.#nextSession++, path, mode, size })
+    return new HashSession(this.#leastBusyWorker(), { kind: 'open', session: this.#nextSession++, path, ...how })
   }
 
   #leastBusyWorker(): HashWorker {
@@ -117,7 +129,7 @@ export class HashPool implements AsyncDisposable {
     }
     const least = this.#workers.toSorted((a, b) => a.sessions - b.sessions)[0]
     if (least !== undefined && (least.sessions === 0 || this.#workers.length >= this.#maxWorkers)) return least
-    const worker = new HashWorker()
+    const worker = new HashWorker(this.memory.buffer)
     this.#workers.push(worker)
     return worker
   }
@@ -140,7 +152,7 @@ export function hashBytes(bytes: Uint8Array): FileDigests {
 }
 
 /** One open file in a worker. Calls follow each other; an aborted call leaves the session fit only to be closed. */
-class HashSession {
+class HashSession implements FileFollower {
   readonly #worker: HashWorker
   readonly #session: number
   readonly #opened: Promise<FileIdentity>
@@ -166,6 +178,12 @@ class HashSession {
     return sliced
   }
 
+  async addBytes(spans: readonly Span[], signal: AbortSignal): Promise<void> {
+    await this.identity(signal)
+    const result = await untilAborted(this.#worker.ask({ kind: 'bytes', session: this.#session, spans }), signal)
+    this.#position = expectKind(result, 'sliced').position
+  }
+
   async readTo(to: number, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void> {
     while (this.#position < to) {
       const end = Math.min(to, this.#position + SLICE_BYTES)
@@ -184,54 +202,6 @@ class HashSession {
 
   close(): void {
     this.#worker.end(this.#session)
-  }
-}
-
-class Follower implements FileFollower {
-  readonly #session: HashSession
-  readonly #size: number
-  readonly #closed = new AbortController()
-  #target = 0
-  #failure: Error | undefined
-  #reading: Promise<void> | undefined
-
-  constructor(session: HashSession, size: number) {
-    this.#session = session
-    this.#size = size
-  }
-
-  advance(to: number): void {
-    this.#target = Math.max(this.#target, Math.min(to, this.#size))
-    this.#reading ??= this.#read()
-  }
-
-  identity(signal: AbortSignal): Promise<FileIdentity> {
-    return this.#session.identity(signal)
-  }
-
-  async digests(signal: AbortSignal): Promise<FileDigests> {
-    this.advance(this.#size)
-    while (this.#reading !== undefined) await untilAborted(this.#reading, signal)
-    if (this.#failure !== undefined) throw this.#failure
-    return this.#session.digests(signal)
-  }
-
-  close(): void {
-    this.#closed.abort()
-    this.#session.close()
-  }
-
-  async #read(): Promise<void> {
-    try {
-      for (let done = -1; done < this.#target;) {
-        done = this.#target
-        await this.#session.readTo(done, this.#closed.signal)
-      }
-    } catch (error) {
-      this.#failure = error as Error
-    } finally {
-      this.#reading = undefined
-    }
   }
 }
 

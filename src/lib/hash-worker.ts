@@ -20,9 +20,14 @@ export class HashWorker {
   readonly #sessions = new Set<number>()
   #stopped: Error | undefined
 
-  constructor() {
+  /** @param memory what requests of kind `bytes` point into */
+  constructor(memory: SharedArrayBuffer) {
     // The flags of the main program (--test, --input-type, …) mean nothing to a worker, and some stop it.
-    this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), { name: 'weightvault-hash', execArgv: [] })
+    this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
+      name: 'weightvault-hash',
+      execArgv: [],
+      workerData: memory,
+    })
     this.#worker.unref()
     this.#worker.on('message', (reply: HashReply) => this.#settle(reply))
     this.#worker.on('error', (error: Error) => this.#stop(error))

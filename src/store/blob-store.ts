@@ -5,6 +5,7 @@ import { parseSha256, type Sha256 } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import { BLOCK_BYTES } from '../lib/block-memory.ts'
 import type { HashPool } from '../lib/hash-files.ts'
 import type { ExportPlan } from '../domain/export-plan.ts'
 import type {
@@ -27,19 +28,19 @@ import { brandDigests, PartialDownload, type FinishedPartial } from './partial-f
 import { fixityFailed, publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
 import { BlobReader } from './read-blob.ts'
-import { openOrResume, type PartialContext } from './resume-partial.ts'
+import type { PartialContext } from './resume-partial.ts'
 import { FolderIntake } from './small-intake.ts'
 import { sweepPartials } from './sweep-partials.ts'
 import { missingMarker, onDisk, storeError } from './store-error.ts'
-
-const PIECE_BYTES = 16 * 1024 * 1024
 
 export interface BlobStoreOptions {
   /** An archive folder that `openArchiveFolder` accepted. */
   readonly root: string
   readonly archiveId: string
-  /** Unit of resume; 16 MiB. */
+  /** Unit of resume, at most and by default 1 MiB. */
   readonly pieceBytes?: number
+  /** Writes one block after another, of one file at a time: for hard disks. */
+  readonly sequential?: boolean
   /** Belongs to the caller, who closes it after the store's last use. */
   readonly hashPool: HashPool
   readonly log: Log
@@ -68,10 +69,18 @@ class FolderBlobStore implements BlobStore {
   readonly #reader: BlobReader
   #swept: Promise<void> | undefined
 
-  constructor({ root, archiveId, pieceBytes = PIECE_BYTES, hashPool, log }: BlobStoreOptions) {
+  constructor(options: BlobStoreOptions) {
+    const { root, archiveId, pieceBytes = BLOCK_BYTES, hashPool, log, sequential = false } = options
     this.#layout = new Layout(root)
     this.#archiveId = archiveId
-    this.#context = { layout: this.#layout, pool: hashPool, log, pieceBytes }
+    this.#context = {
+      layout: this.#layout,
+      pool: hashPool,
+      log,
+      blockBytes: pieceBytes,
+      sequential,
+      alone: sequential ? oneAtATime() : (write) => write(),
+    }
     this.#reader = new BlobReader(this.#layout, (sha256, signal) => this.digest(sha256, signal))
     const facts = statSync(root, { bigint: true, throwIfNoEntry: false })
     if (facts === undefined) throw missingMarker(root, undefined)
@@ -100,14 +109,14 @@ class FolderBlobStore implements BlobStore {
     this.#open.set(key, 'opening')
     this.#finished.delete(key)
     try {
-      const opened = await onDisk(this.#layout, path, async () => {
+      const observer = {
+        finished: (finished: FinishedPartial) => void this.#finished.set(key, finished),
+        restarted: () => void this.#finished.delete(key),
+        closed: () => void this.#open.delete(key),
+      }
+      const partial = await onDisk(this.#layout, path, async () => {
         await this.#sweepOnce()
-        return openOrResume(this.#context, key, size, signal)
-      })
-      const partial = new PartialDownload(this.#context, key, size, opened, {
-        finished: (finished) => this.#finished.set(key, finished),
-        restarted: () => this.#finished.delete(key),
-        closed: () => this.#open.delete(key),
+        return PartialDownload.open(this.#context, key, size, observer)
       })
       this.#open.set(key, partial)
       return partial
@@ -281,6 +290,16 @@ class FolderBlobStore implements BlobStore {
       if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error
     }
     this.#settled.add(folder)
+  }
+}
+
+/** Runs one after another what it is given. */
+function oneAtATime(): PartialContext['alone'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return (write) => {
+    const done = last.then(write, write)
+    last = done.catch(() => undefined)
+    return done
   }
 }
 

@@ -1,15 +1,18 @@
 import { parseGitOid, parseSha256 } from '../domain/digest.ts'
-import { invariant } from '../domain/errors.ts'
+import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { FileDigests } from '../lib/hash-files.ts'
-import type { Digests, PartialFile } from '../ports.ts'
+import type { BlockChecks, Digests, PartialFile, PartialRange } from '../ports.ts'
 import { PartialWriter } from './partial-writer.ts'
-import { createPartial, type OpenedPartial, type PartialContext } from './resume-partial.ts'
+import { PieceJournal } from './piece-journal.ts'
+import { createPartial, openOrResume, type OpenedPartial, type PartialContext } from './resume-partial.ts'
 import { onDisk, storeError } from './store-error.ts'
 
 /** Proof that `finish` fsynced and hashed this very file; publishing wants to see it again. */
 export interface FinishedPartial {
   readonly digests: Digests
+  /** CRC-32 of its blocks. */
+  readonly checks: BlockChecks
   readonly dev: bigint
   readonly ino: bigint
   readonly mtimeNs: bigint
@@ -33,29 +36,55 @@ export class PartialDownload implements PartialFile {
   #isClosed = false
   #running: Promise<unknown> | undefined
 
-  constructor(
+  private constructor(
     context: PartialContext,
     key: ContentKey,
     size: number,
-    opened: OpenedPartial,
+    writer: PartialWriter,
     observer: PartialObserver,
   ) {
     this.#context = context
     this.#key = key
     this.#size = size
     this.#observer = observer
-    this.#writer = new PartialWriter(context, key, size, opened)
+    this.#writer = writer
+  }
+
+  /** Opens or resumes. @throws errno errors */
+  static async open(
+    context: PartialContext,
+    key: ContentKey,
+    size: number,
+    observer: PartialObserver,
+  ): Promise<PartialDownload> {
+    const writer = await openWriter(context, key, await openOrResume(context, key, size))
+    return new PartialDownload(context, key, size, writer, observer)
   }
 
   get position(): number {
     return this.#writer.position
   }
 
+  get heldBytes(): number {
+    return this.#writer.heldBytes
+  }
+
+  get maxRanges(): number {
+    return this.#context.sequential ? 1 : Number.POSITIVE_INFINITY
+  }
+
+  async claim(maxBytes: number, signal: AbortSignal): Promise<PartialRange | undefined> {
+    signal.throwIfAborted()
+    this.#assertUsable()
+    const path = this.#context.layout.partialFile(this.#key)
+    return onDisk(this.#context.layout, path, () => this.#writer.claim(maxBytes))
+  }
+
   async append(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     this.#assertUsable()
     invariant(this.position + chunk.length <= this.#size, `${this.#key} takes no more than ${this.#size} bytes`)
-    await this.#alone(() => this.#writer.write(chunk))
+    await this.#alone(() => this.#writer.append(chunk, signal))
   }
 
   async restart(): Promise<void> {
@@ -65,7 +94,7 @@ export class PartialDownload implements PartialFile {
       try {
         if (this.#failure === undefined) await this.#writer.close()
         const opened = await createPartial(this.#context, this.#key, this.#size)
-        this.#writer = new PartialWriter(this.#context, this.#key, this.#size, opened)
+        this.#writer = await openWriter(this.#context, this.#key, opened)
         this.#failure = undefined
       } catch (error) {
         this.#failure = await storeError(this.#context.layout, this.#context.layout.partialFile(this.#key), error)
@@ -82,7 +111,11 @@ export class PartialDownload implements PartialFile {
       onDisk(this.#context.layout, path, async () => {
         await this.#writer.seal()
         const digests = brandDigests(await this.#writer.readBack(signal))
-        this.#observer.finished({ digests, ...(await this.#writer.identity()) })
+        if (this.#writer.isWhole) {
+          if (!isContentOf(this.#key, digests)) await this.#forgetDamage(signal)
+          const checks = this.#writer.checks()
+          this.#observer.finished({ digests, checks, ...(await this.#writer.identity()) })
+        }
         return digests
       }),
     )
@@ -110,6 +143,30 @@ export class PartialDownload implements PartialFile {
     }
   }
 
+  /** The bytes are wrong: those that changed since they arrived are missing again. @throws ArchiveError PARTIAL_DAMAGED */
+  async #forgetDamage(signal: AbortSignal): Promise<void> {
+    const { layout } = this.#context
+    const undamaged = await this.#writer.undamaged(signal)
+    const kept = [...undamaged.values()].reduce((sum, { length }) => sum + length, 0)
+    if (kept === this.#size) return
+    const { blockBytes } = this.#writer
+    await this.#writer.close()
+    try {
+      const head = { key: this.#key, size: this.#size, blockBytes }
+      await (await PieceJournal.create(layout.pieceJournal(this.#key), head, undamaged)).close()
+      const opened = await openOrResume(this.#context, this.#key, this.#size)
+      this.#writer = await openWriter(this.#context, this.#key, opened)
+    } catch (error) {
+      this.#failure = await storeError(layout, layout.partialFile(this.#key), error)
+      throw this.#failure
+    }
+    const shown = layout.shown(layout.partialFile(this.#key))
+    throw new ArchiveError('PARTIAL_DAMAGED', `${shown}: ${this.#size - kept} bytes are not what arrived`, {
+      hint: 'Only these are fetched again. Should it repeat, look at the disk and the memory of this machine.',
+      details: { path: shown, damagedBytes: this.#size - kept },
+    })
+  }
+
   #assertUsable(): void {
     invariant(!this.#isClosed, 'the partial is open')
     const failure = this.#failure ?? this.#writer.failure
@@ -134,4 +191,19 @@ export function brandDigests(found: FileDigests): Digests {
   const gitOid = found.gitOid === undefined ? undefined : parseGitOid(found.gitOid)
   invariant(sha256 !== undefined && (gitOid === undefined) === (found.gitOid === undefined), 'the pool returns digests')
   return { sha256, gitOid, size: found.size }
+}
+
+/** Whether these are the bytes that the key stands for. */
+export function isContentOf(key: ContentKey, digests: Digests): boolean {
+  return key === `sha256-${digests.sha256}` || key === `git-${digests.gitOid}-${digests.size}`
+}
+
+async function openWriter(context: PartialContext, key: ContentKey, opened: OpenedPartial): Promise<PartialWriter> {
+  try {
+    return await PartialWriter.open(context, key, opened)
+  } catch (error) {
+    await opened.handle.close()
+    await opened.journal.close()
+    throw error
+  }
 }

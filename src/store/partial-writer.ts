@@ -1,78 +1,96 @@
 import { lstat, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
-import { ArchiveError } from '../domain/errors.ts'
+import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
-import { isErrno, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
-import { hashBytes, type FileDigests, type FileFollower, type Piece } from '../lib/hash-files.ts'
+import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import { hashBytes, type FileDigests } from '../lib/hash-files.ts'
+import type { BlockChecks } from '../ports.ts'
+import { BlockClaim, type BegunBlock } from './block-claim.ts'
+import { BlockHasher } from './block-hasher.ts'
+import type { Arrived, BlockMap } from './block-map.ts'
+import { BlockWriter, type FilledBlock } from './block-writer.ts'
+import { DirectFile } from './direct-file.ts'
 import type { PieceJournal } from './piece-journal.ts'
-import { lengthOf, type OpenedPartial, type PartialContext } from './resume-partial.ts'
+import type { OpenedPartial, PartialContext } from './resume-partial.ts'
 import { storeError } from './store-error.ts'
 
-/** Chunks are gathered to this, so that a slow peer does not mean many small writes. */
-const BUFFER_BYTES = 1024 * 1024
-/** Completed pieces that wait for the disk before more bytes are taken. */
-const MAX_UNSYNCED_PIECES = 2
+/** Blocks in memory that wait for the disk, for each range that is being filled, beside the one being filled. */
+const MAX_BACKLOG = 3
 /** Read back whole; larger files are hashed by the pool while they grow. */
 const SMALL_BYTES = 256 * 1024
 /** A write that fails so leaves the bytes before it as they are. After any other error no byte can be trusted. */
 const KEEPS_BYTES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EMFILE', 'ENFILE']
 
-interface UnsyncedPiece extends Piece {
-  readonly end: number
-}
-
 /**
- * Writes one partial file, from opening to closing. Bytes are gathered, written by one write at a time and made durable
- * piece by piece; only then a piece's CRC-32 goes to the journal and the hash pool may read it back. After the first
- * failure nothing more is written.
+ * One partial file on disk, from opening to closing: hands out ranges, writes and hashes their blocks as they fill.
+ * After the first failure nothing more is written.
  */
 export class PartialWriter {
   readonly #context: PartialContext
   readonly #key: ContentKey
-  readonly #size: number
   readonly #path: string
   readonly #handle: FileHandle
+  readonly #file: DirectFile
   readonly #journal: PieceJournal
-  readonly #pieceBytes: number
-  readonly #bufferBytes: number
-  /** Pieces in the journal that no later line supersedes. */
-  #journalled: number
-  #position: number
-  #written: number
-  #piece: Piece = { length: 0, crc: 0 }
-  #unsynced: UnsyncedPiece[] = []
-  #buffer: Buffer | undefined
-  #spare: Buffer | undefined
-  #filled = 0
-  #writing: Promise<void> | undefined
-  #syncing: Promise<void> | undefined
-  #follower: FileFollower | undefined
+  readonly #blocks: BlockMap
+  readonly #writer: BlockWriter
+  #hasher: BlockHasher | undefined
+  /** Blocks begun by claims that ended, by index. */
+  readonly #begun = new Map<number, BegunBlock>()
+  #appending: BlockClaim | undefined
+  #appendAt: number | undefined
+  /** Ranges that are being filled. */
+  #claims = 0
+  #isNameDurable = false
   #failure: Error | undefined
   #isRemoved = false
 
-  constructor(context: PartialContext, key: ContentKey, size: number, opened: OpenedPartial) {
+  private constructor(context: PartialContext, key: ContentKey, opened: OpenedPartial, file: DirectFile) {
     this.#context = context
     this.#key = key
-    this.#size = size
     this.#path = context.layout.partialFile(key)
     this.#handle = opened.handle
+    this.#file = file
     this.#journal = opened.journal
-    this.#pieceBytes = opened.pieceBytes
-    this.#bufferBytes = Math.max(1, Math.min(BUFFER_BYTES, size))
-    this.#journalled = opened.pieces.length
-    this.#position = lengthOf(opened.pieces)
-    this.#written = this.#position
-    const last = opened.pieces.at(-1)
-    if (last !== undefined && last.length < this.#pieceBytes && this.#position < size) {
-      this.#piece = last
-      this.#journalled -= 1
-    }
-    if (this.#position > SMALL_BYTES) this.#follow().advance(this.#position)
+    this.#blocks = opened.blocks
+    this.#hasher = this.#startHasher()
+    this.#writer = new BlockWriter({
+      handle: this.#handle,
+      file,
+      journal: this.#journal,
+      alone: context.alone,
+      syncName: () => this.#syncName(),
+      assertOurs: async () => {
+        if (!(await this.#journal.isOurs())) throw this.#takenOver()
+      },
+      isWhole: () => this.#blocks.isWhole,
+      onWritten: (filled) => this.#onWritten(filled),
+      onDropped: (filled) => this.#onDropped(filled),
+      onFailure: async (error, during) => {
+        await this.#fail(error, during === 'write' && isErrno(error, ...KEEPS_BYTES))
+      },
+    })
   }
 
-  /** Bytes accepted: the place where the next one goes. */
+  static async open(context: PartialContext, key: ContentKey, opened: OpenedPartial): Promise<PartialWriter> {
+    const file = await DirectFile.open(context.layout.partialFile(key), opened.handle, opened.blocks.size)
+    return new PartialWriter(context, key, opened, file)
+  }
+
   get position(): number {
-    return this.#position
+    return this.#appendAt ?? this.#blocks.position
+  }
+
+  get heldBytes(): number {
+    return this.#blocks.heldBytes
+  }
+
+  get isWhole(): boolean {
+    return this.#blocks.isWhole
+  }
+
+  get blockBytes(): number {
+    return this.#blocks.blockBytes
   }
 
   /** The first failure; all later writes throw it. */
@@ -80,11 +98,40 @@ export class PartialWriter {
     return this.#failure
   }
 
-  /** Accepts bytes; waits only when the disk is behind. @throws ArchiveError DISK_FULL, DISK_FAILED, … */
-  async write(chunk: Uint8Array): Promise<void> {
+  /** CRC-32 of every block as it arrived. */
+  checks(): BlockChecks {
+    const { size, blockBytes, count } = this.#blocks
+    return { size, blockBytes, crcs: Uint32Array.from({ length: count }, (_, index) => this.#blocks.crcOf(index)) }
+  }
+
+  async claim(maxBytes: number): Promise<BlockClaim | undefined> {
+    this.#assertUsable()
+    const run = this.#blocks.claim(Math.floor(maxBytes / this.#blocks.blockBytes))
+    if (run === undefined) return undefined
+    const begun = await this.#takeBegun(run.first)
+    this.#claims += 1
+    return new BlockClaim({
+      blocks: this.#blocks,
+      memory: this.#context.pool.memory,
+      ...run,
+      begun,
+      mayFill: () => this.#mayFill(),
+      onFull: (filled) => this.#onFull(filled),
+      onReleased: (index, end, left) => this.#onReleased(index, end, left),
+    })
+  }
+
+  /** Bytes after `position`; waits only when the disk is behind. Those that are held already are passed over. */
+  async append(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.#assertUsable()
+    this.#appendAt ??= this.#blocks.position
     for (let rest = chunk; rest.length > 0;) {
-      rest = rest.subarray(this.#take(rest))
-      if (this.#filled === this.#bufferBytes || this.#position === this.#size) await this.#flush()
+      const index = Math.floor(this.#appendAt / this.#blocks.blockBytes)
+      const taken = this.#blocks.isHeld(index)
+        ? Math.min(rest.length, this.#blocks.startOf(index) + this.#blocks.lengthOf(index) - this.#appendAt)
+        : await this.#fill(rest, signal)
+      this.#appendAt += taken
+      rest = rest.subarray(taken)
     }
   }
 
@@ -93,7 +140,8 @@ export class PartialWriter {
    * @throws ArchiveError; after a failed fsync the file is removed
    */
   async seal(): Promise<void> {
-    await this.#drain()
+    this.#writeBegun()
+    await this.#writer.drain()
     this.#assertUsable()
     try {
       await this.#assertOurs()
@@ -102,25 +150,34 @@ export class PartialWriter {
         if (!isErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP')) throw error
       })
       await this.#handle.sync()
-      await this.#record(this.#unsynced)
     } catch (error) {
       throw await this.#fail(error, false)
     }
   }
 
-  /** Digests of what is in the sealed file, read from it. May be asked again after an abort. @throws errno errors */
+  /** Digests of what is in the sealed file. May be asked again after an abort. @throws errno errors */
   async readBack(signal: AbortSignal): Promise<FileDigests> {
-    if (this.#position !== this.#size) return this.#context.pool.hashFile(this.#path, signal)
-    if (this.#size <= SMALL_BYTES) return hashBytes(await this.#readWhole())
-    const follower = this.#follow()
-    try {
-      const [read, ours] = [await follower.identity(signal), await this.identity()]
-      if (read.ino !== ours.ino || read.dev !== ours.dev) throw this.#takenOver()
-      return await follower.digests(signal)
-    } finally {
-      follower.close()
-      this.#follower = undefined
-    }
+    if (!this.#blocks.isWhole) return this.#context.pool.hashFile(this.#path, signal)
+    if (this.#blocks.size <= SMALL_BYTES) return hashBytes(await this.#readWhole())
+    this.#hasher ??= this.#startHasher()!
+    if (!(await this.#hasher.reads(await this.identity(), signal))) throw this.#takenOver()
+    const digests = await this.#hasher.digests(signal)
+    this.#hasher.close()
+    this.#hasher = undefined
+    return digests
+  }
+
+  /**
+   * What is still as it arrived when the digest of all is wrong: every block without those whose CRC-32 differs.
+   * @throws errno errors
+   */
+  async undamaged(signal: AbortSignal): Promise<Map<number, Arrived>> {
+    const arrived = Array.from({ length: this.#blocks.count }, (_, index) => ({
+      length: this.#blocks.lengthOf(index),
+      crc: this.#blocks.crcOf(index),
+    }))
+    const bad = new Set(await this.#context.pool.findBadPieces(this.#path, arrived, signal))
+    return new Map([...arrived.entries()].filter(([index]) => !bad.has(index)))
   }
 
   /** The file behind the name, as it is now. */
@@ -129,16 +186,14 @@ export class PartialWriter {
     return { dev, ino, mtimeNs }
   }
 
-  /** Makes everything that was accepted durable, an unfinished piece included, so that a resume can start there. */
+  /** Makes everything that was accepted durable, unfinished blocks included, so that a resume can start there. */
   async keepForResume(): Promise<void> {
     if (this.#failure !== undefined) return
-    if (this.#piece.length > 0) this.#endPiece()
-    await this.#drain()
-    if (this.#failure !== undefined || this.#unsynced.length === 0) return
+    this.#writeBegun()
+    await this.#writer.drain()
+    if (this.#failure !== undefined) return
     try {
-      await this.#assertOurs()
-      await this.#handle.datasync()
-      await this.#record(this.#unsynced)
+      await this.#writer.sync()
     } catch (error) {
       throw await this.#fail(error, false)
     }
@@ -146,91 +201,108 @@ export class PartialWriter {
 
   /** Waits for what is under way and closes; the file stays as it is. */
   async close(): Promise<void> {
-    await this.#writing
-    await this.#syncing
-    this.#follower?.close()
+    await this.#writer.drain()
+    this.#appending?.release()
+    for (const { block } of this.#begun.values()) this.#context.pool.memory.giveBack(block)
+    this.#begun.clear()
+    this.#hasher?.close()
+    this.#hasher = undefined
+    await this.#file.close()
     await this.#handle.close()
     await this.#journal.close()
   }
 
-  /** Copies the start of a chunk, up to the end of the buffer or the piece. */
-  #take(chunk: Uint8Array): number {
-    this.#buffer ??= Buffer.allocUnsafeSlow(this.#bufferBytes)
-    const room = Math.min(this.#bufferBytes - this.#filled, this.#pieceBytes - this.#piece.length)
-    const taken = chunk.subarray(0, room)
-    this.#buffer.set(taken, this.#filled)
-    this.#filled += taken.length
-    this.#position += taken.length
-    this.#piece = { length: this.#piece.length + taken.length, crc: crc32(taken, this.#piece.crc) }
-    if (this.#piece.length === this.#pieceBytes || this.#position === this.#size) this.#endPiece()
+  async #fill(chunk: Uint8Array, signal: AbortSignal): Promise<number> {
+    this.#appending ??= await this.claim(this.#blocks.blockBytes)
+    const claim = this.#appending
+    invariant(claim !== undefined && claim.position === this.#appendAt, 'bytes are appended where they are missing')
+    await claim.room(signal)
+    const taken = chunk.subarray(0, claim.view()!.length)
+    claim.view()!.set(taken)
+    claim.filled(taken.length)
+    if (claim.position === claim.end) {
+      this.#appending = undefined
+      claim.release()
+    }
     return taken.length
   }
 
-  #endPiece(): void {
-    this.#unsynced.push({ ...this.#piece, end: this.#position })
-    this.#piece = { length: 0, crc: 0 }
+  /** What is there of a block that is claimed again: in memory, or on disk since an earlier process. */
+  async #takeBegun(index: number): Promise<BegunBlock | undefined> {
+    const inMemory = this.#begun.get(index)
+    this.#begun.delete(index)
+    if (inMemory !== undefined) return inMemory
+    const kept = this.#blocks.takeBegun(index)
+    const block = kept === undefined ? undefined : this.#context.pool.memory.take()
+    if (kept === undefined || block === undefined) return undefined
+    const bytes = block.bytes.subarray(0, kept.length)
+    const { bytesRead } = await this.#handle.read(bytes, 0, kept.length, this.#blocks.startOf(index))
+    if (bytesRead === kept.length && crc32(bytes) === kept.crc) return { block, ...kept }
+    this.#context.pool.memory.giveBack(block)
+    return undefined
   }
 
-  /** Starts to write the buffer as soon as the write before it is done. */
-  async #flush(): Promise<void> {
-    await this.#writing
+  #onFull(filled: FilledBlock): void {
+    this.#blocks.hold(filled.index, filled.crc)
+    if (this.#failure !== undefined) return this.#context.pool.memory.giveBack(filled.block)
+    this.#hasher?.offer(filled)
+    this.#writer.add(filled)
+  }
+
+  /** Whether a claim may take memory now: what a kill loses stays below one piece a connection. */
+  #mayFill(): boolean {
     this.#assertUsable()
-    const buffer = this.#buffer
-    if (buffer === undefined || this.#filled === 0) return
-    const bytes = buffer.subarray(0, this.#filled)
-    this.#buffer = this.#spare
-    this.#spare = buffer
-    this.#filled = 0
-    this.#writing = this.#writeAtEnd(bytes)
-    if (this.#unsynced.length > MAX_UNSYNCED_PIECES) await this.#syncing
+    return this.#writer.backlog < MAX_BACKLOG * Math.max(1, this.#claims)
   }
 
-  /** Never rejects: what fails is thrown by the next call. */
-  async #writeAtEnd(bytes: Uint8Array): Promise<void> {
-    try {
-      if (!(await this.#journal.isOurs())) throw this.#takenOver()
-      await writeAll(this.#handle, bytes, this.#written)
-      this.#written += bytes.length
-      // Cleared in a later turn: a sync that finds nothing to do ends before it could be noted as running.
-      this.#syncing ??= this.#syncPieces().finally(() => (this.#syncing = undefined))
-    } catch (error) {
-      await this.#fail(error, isErrno(error, ...KEEPS_BYTES))
+  #onReleased(index: number, end: number, begun: BegunBlock | undefined): void {
+    this.#claims -= 1
+    if (begun !== undefined) this.#begun.set(index, begun)
+    for (let each = index; each < end; each += 1) this.#blocks.release(each)
+  }
+
+  #onWritten(filled: FilledBlock): void {
+    const isWhole = filled.length === this.#blocks.lengthOf(filled.index)
+    if (isWhole && this.#hasher !== undefined) this.#hasher.wrote(filled.index)
+    else this.#context.pool.memory.giveBack(filled.block)
+    this.#context.pool.memory.wake()
+  }
+
+  /** A block that was to be written after a failure. */
+  #onDropped(filled: FilledBlock): void {
+    const isOffered = filled.length === this.#blocks.lengthOf(filled.index) && this.#hasher !== undefined
+    if (!isOffered) this.#context.pool.memory.giveBack(filled.block)
+  }
+
+  #writeBegun(): void {
+    this.#appending?.release()
+    this.#appending = undefined
+    for (const [index, begun] of this.#begun) {
+      this.#begun.delete(index)
+      this.#writer.add({ index, start: this.#blocks.startOf(index), ...begun })
     }
   }
 
-  /** Never rejects. */
-  async #syncPieces(): Promise<void> {
-    try {
-      for (;;) {
-        // The end of the file is left to `seal`, which has to fsync it anyway.
-        const ready = this.#unsynced.filter(({ end }) => end <= this.#written && end < this.#size)
-        const last = ready.at(-1)
-        if (last === undefined) break
-        await this.#handle.datasync()
-        await this.#record(ready)
-        if (last.end > SMALL_BYTES) this.#follow().advance(last.end)
-      }
-    } catch (error) {
-      await this.#fail(error, false)
-    }
+  #startHasher(): BlockHasher | undefined {
+    if (this.#blocks.size <= SMALL_BYTES) return undefined
+    return new BlockHasher({
+      pool: this.#context.pool,
+      path: this.#path,
+      blocks: this.#blocks,
+      withGitOid: this.#key.startsWith('git-'),
+      fromMemory: this.#file.isDirect,
+    })
   }
 
-  async #record(pieces: readonly UnsyncedPiece[]): Promise<void> {
-    if (pieces.length === 0) return
-    await this.#journal.append(pieces, this.#journalled)
-    this.#journalled += pieces.length
-    this.#unsynced = this.#unsynced.slice(pieces.length)
-  }
-
-  async #drain(): Promise<void> {
-    await this.#flush()
-    await this.#writing
-    await this.#syncing
+  async #syncName(): Promise<void> {
+    if (this.#isNameDurable) return
+    this.#isNameDurable = true
+    await syncDirectory(this.#context.layout.partial)
   }
 
   async #readWhole(): Promise<Uint8Array> {
     // One byte more than expected shows a file that is too long.
-    const bytes = Buffer.alloc(this.#size + 1)
+    const bytes = Buffer.alloc(this.#blocks.size + 1)
     let length = 0
     for (;;) {
       const { bytesRead } = await this.#handle.read(bytes, length, bytes.length - length, length)
@@ -247,6 +319,7 @@ export class PartialWriter {
       await unlinkIfThere(this.#path).catch(() => undefined)
       await unlinkIfThere(this.#context.layout.pieceJournal(this.#key)).catch(() => undefined)
     }
+    this.#context.pool.memory.wake()
     return this.#failure
   }
 
@@ -265,11 +338,6 @@ export class PartialWriter {
 
   #assertUsable(): void {
     if (this.#failure !== undefined) throw this.#failure
-  }
-
-  #follow(): FileFollower {
-    this.#follower ??= this.#context.pool.follow(this.#path, this.#size)
-    return this.#follower
   }
 }
 

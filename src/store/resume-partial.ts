@@ -3,8 +3,9 @@ import { chmod, lstat, open, type FileHandle } from 'node:fs/promises'
 import { ArchiveError } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, readRegularFile, unlinkIfThere } from '../lib/fs-durable.ts'
-import type { HashPool, Piece } from '../lib/hash-files.ts'
+import type { HashPool } from '../lib/hash-files.ts'
 import type { Log } from '../ports.ts'
+import { BlockMap, type Arrived } from './block-map.ts'
 import type { Layout } from './layout.ts'
 import { parseJournal, PieceJournal } from './piece-journal.ts'
 import { moveToQuarantine } from './quarantine.ts'
@@ -18,26 +19,29 @@ export interface PartialContext {
   readonly pool: HashPool
   readonly log: Log
   /** Unit of resume for new partials. */
-  readonly pieceBytes: number
+  readonly blockBytes: number
+  /** One write at a time for all files, each in its order: what a disk with a moving head wants. */
+  readonly sequential: boolean
+  /** Around every write. */
+  readonly alone: <T>(write: () => Promise<T>) => Promise<T>
 }
 
-/** An open partial whose first `pieces` are proven to be what arrived. */
+/** An open partial and what its journal says of it. The final digest proves that; where it fails, the CRCs find why. */
 export interface OpenedPartial {
   readonly handle: FileHandle
   readonly journal: PieceJournal
-  readonly pieces: readonly Piece[]
-  readonly pieceBytes: number
+  readonly blocks: BlockMap
 }
 
 /** A new, empty partial; what had its name is gone. @throws errno errors */
 export async function createPartial(context: PartialContext, key: ContentKey, size: number): Promise<OpenedPartial> {
   const path = context.layout.partialFile(key)
   await unlinkIfThere(path)
-  const head = { key, size, pieceBytes: context.pieceBytes }
-  const journal = await PieceJournal.create(context.layout.pieceJournal(key), head, [])
+  const head = { key, size, blockBytes: context.blockBytes }
+  const journal = await PieceJournal.create(context.layout.pieceJournal(key), head, new Map())
   try {
     const handle = await open(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o640)
-    return { handle, journal, pieces: [], pieceBytes: context.pieceBytes }
+    return { handle, journal, blocks: new BlockMap(size, context.blockBytes) }
   } catch (error) {
     await journal.close()
     throw error
@@ -45,65 +49,62 @@ export async function createPartial(context: PartialContext, key: ContentKey, si
 }
 
 /**
- * Opens what an earlier process left of these bytes, cut back to the longest prefix whose pieces, read again, still have
- * the CRC-32 taken on arrival; a new partial where there is none.
+ * Opens what an earlier process left of these bytes; a new partial where there is nothing. Nothing of it is believed yet:
+ * the bytes are hashed while the rest arrives.
  * @throws errno errors
  */
-export async function openOrResume(
-  context: PartialContext,
-  key: ContentKey,
-  size: number,
-  signal: AbortSignal,
-): Promise<OpenedPartial> {
+export async function openOrResume(context: PartialContext, key: ContentKey, size: number): Promise<OpenedPartial> {
   const { layout, log } = context
   await setAsideIfOdd(context, layout.partialFile(key))
   await setAsideIfOdd(context, layout.pieceJournal(key))
-  const found = await goodPrefix(context, key, size, signal)
+  const found = await readLeft(context, key, size)
   if (found === undefined) return createPartial(context, key, size)
-  const { pieces, pieceBytes, discarded } = found
-  const kept = lengthOf(pieces)
-  const handle = await openPrefix(layout.partialFile(key), kept, size)
+  const { arrived, blockBytes, end } = found
+  const blocks = new BlockMap(size, blockBytes, arrived)
+  const handle = await openLeft(layout.partialFile(key), { end, isWhole: blocks.isWhole, size })
   if (handle === undefined) return createPartial(context, key, size)
   try {
-    const journal = await PieceJournal.create(layout.pieceJournal(key), { key, size, pieceBytes }, pieces)
-    log.info({ key, sizeBytes: size, keptBytes: kept, discardedBytes: discarded }, 'partial resumed')
-    return { handle, journal, pieces, pieceBytes }
+    const journal = await PieceJournal.create(layout.pieceJournal(key), { key, size, blockBytes }, arrived)
+    log.info({ key, sizeBytes: size, keptBytes: blocks.heldBytes }, 'partial resumed')
+    return { handle, journal, blocks }
   } catch (error) {
     await handle.close()
     throw error
   }
 }
 
-export function lengthOf(pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0)
-}
-
-async function goodPrefix(
+/** What the journal names and the file is long enough for. */
+async function readLeft(
   context: PartialContext,
   key: ContentKey,
   size: number,
-  signal: AbortSignal,
-): Promise<{ pieces: readonly Piece[]; pieceBytes: number; discarded: number } | undefined> {
-  const path = context.layout.partialFile(key)
-  const bytesThere = await fileSize(path)
+): Promise<{ arrived: Map<number, Arrived>; blockBytes: number; end: number } | undefined> {
+  const bytesThere = await fileSize(context.layout.partialFile(key))
   if (bytesThere === undefined || bytesThere > size) return undefined
   const journalPath = context.layout.pieceJournal(key)
   const text = await readRegularFile(journalPath, context.layout.shown(journalPath), MAX_JOURNAL_BYTES)
   const journal = parseJournal(text?.toString('latin1') ?? '', key, size)
   if (journal === undefined) return undefined
-  const count = await context.pool.countGoodPieces(path, journal.pieces, signal)
-  if (count === 0) return undefined
-  const pieces = journal.pieces.slice(0, count)
-  return { pieces, pieceBytes: journal.head.pieceBytes, discarded: bytesThere - lengthOf(pieces) }
+  const { blockBytes } = journal.head
+  let end = 0
+  for (const [index, { length }] of journal.arrived) {
+    const blockEnd = index * blockBytes + length
+    if (blockEnd > bytesThere) journal.arrived.delete(index)
+    else end = Math.max(end, blockEnd)
+  }
+  return end === 0 ? undefined : { arrived: journal.arrived, blockBytes, end }
 }
 
 /**
  * A finished partial is opened for reading only: it may already be a published blob. So may any other with a second
  * name; undefined then, for its bytes must not be written to.
  */
-async function openPrefix(path: string, kept: number, size: number): Promise<FileHandle | undefined> {
+async function openLeft(
+  path: string,
+  left: { readonly end: number; readonly isWhole: boolean; readonly size: number },
+): Promise<FileHandle | undefined> {
   const before = await lstat(path)
-  if (kept === size && before.size === size) return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  if (left.isWhole && before.size === left.size) return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   if (before.nlink !== 1) return undefined
   if ((before.mode & 0o200) === 0) await chmod(path, 0o640)
   const handle = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
@@ -114,7 +115,7 @@ async function openPrefix(path: string, kept: number, size: number): Promise<Fil
         hint: 'Another process writes in this archive. Stop it and try again.',
       })
     }
-    await handle.truncate(kept)
+    await handle.truncate(left.end)
     return handle
   } catch (error) {
     await handle.close()

@@ -75,21 +75,28 @@ test('publish keeps the order write, fsync, link, fsync of the folders, unlink',
     plain.calls.join('\n'),
   )
   assert.deepEqual(plain.said.slice(-2), [ACK, 'done'])
-  assert.ok(!plain.calls.slice(order[5]).some((call) => call.startsWith('pwrite64(') && call.includes(sha256)))
+  assert.ok(
+    !plain.calls
+      .slice(order[5])
+      .some((call) => call.startsWith('pwrite64(') && (call.includes(part) || call.includes(blob))),
+  )
 })
 
-test('a piece is in the journal only after its bytes are durable', (t) => {
+test('blocks are written before their lines, and both are made durable while the rest arrives', (t) => {
   if (untraced !== undefined) return t.diagnostic(untraced)
   const part = layout.partialFile(keyOf(CONTENT))
-  const journalWrites = plain.calls.flatMap((call, index) =>
+  const journal = layout.pieceJournal(keyOf(CONTENT))
+  const lines = plain.calls.flatMap((call, index) =>
     call.startsWith('pwrite64(') && call.includes('.pieces') && !call.includes('"weightva') ? [index] : [],
   )
 
-  assert.ok(journalWrites.length >= 2, plain.calls.join('\n'))
-  for (const index of journalWrites) {
-    assert.match(plain.calls[index - 1]!, /^f(data)?sync\(/)
-    assert.ok(plain.calls[index - 1]!.includes(`<${part}>`))
-  }
+  assert.ok(lines.length >= 2, plain.calls.join('\n'))
+  for (const index of lines) assert.ok(plain.calls.slice(0, index).some((call) => call.includes(`pwrite64(`)))
+  assert.match(plain.calls[lines[0]! - 1]!, /^pwrite64\(/)
+  assert.ok(plain.calls[lines[0]! - 1]!.includes(`<${part}>`))
+  const [data, names] = [indexOfCall('fdatasync(', `<${part}>`), indexOfCall('fsync(', `<${layout.partial}>`)]
+  assert.ok(data < indexOfCall('fdatasync(', `<${journal}>`), plain.calls.join('\n'))
+  assert.ok(data > lines[0]! && names < indexOfCall('fchmod('), plain.calls.join('\n'))
 })
 
 test('killed before any of its system calls, a restart publishes the bytes and leaves nothing behind', async (t) => {
@@ -143,13 +150,13 @@ interface Fault {
 
 const FAULTS: Fault[] = [
   { what: 'a failed fsync of a piece', inject: 'fdatasync:error=EIO:when=1', failed: 'DISK_FAILED', isDead: true },
-  { what: 'a failed fsync of the whole file', inject: 'fsync:error=EIO:when=1', failed: 'DISK_FAILED', isDead: true },
-  { what: 'a disk found full by fsync', inject: 'fsync:error=ENOSPC:when=1', failed: 'DISK_FULL', isDead: true },
+  { what: 'a failed fsync of the whole file', inject: 'fsync:error=EIO:when=2', failed: 'DISK_FAILED', isDead: true },
+  { what: 'a disk found full by fsync', inject: 'fsync:error=ENOSPC:when=2', failed: 'DISK_FULL', isDead: true },
   { what: 'a failed write', inject: 'pwrite64:error=EIO:when=2', failed: 'DISK_FAILED', isDead: true },
   { what: 'a full disk', inject: 'pwrite64:error=ENOSPC:when=2', failed: 'DISK_FULL', isDead: false },
   { what: 'an exhausted quota', inject: 'pwrite64:error=EDQUOT:when=2', failed: 'DISK_FULL', isDead: false },
-  { what: 'a write that lies', inject: 'pwrite64:retval=150000:when=2', failed: 'DIGEST_MISMATCH', isDead: false },
-  { what: 'a failed fsync of the blob folder', inject: 'fsync:error=EIO:when=3', failed: 'DISK_FAILED', isDead: false },
+  { what: 'a write that lies', inject: 'pwrite64:retval=150000:when=2', failed: 'PARTIAL_DAMAGED', isDead: false },
+  { what: 'a failed fsync of the blob folder', inject: 'fsync:error=EIO:when=4', failed: 'DISK_FAILED', isDead: false },
   { what: 'partial and blobs on two disks', inject: 'link:error=EXDEV:when=1', failed: 'DISK_FAILED', isDead: false },
   {
     what: 'a blob folder that cannot be made',

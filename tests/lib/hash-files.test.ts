@@ -53,7 +53,7 @@ test('hashFile rejects as soon as the signal aborts and the pool works on', asyn
 
   await assert.rejects(run, { name: 'AbortError' })
   assert.deepEqual(seen, [16 * MIB])
-  assert.deepEqual(await pool.hashFile(path, t.signal), expected(bytes))
+  assert.deepEqual(await pool.hashFile(path, t.signal), { ...expected(bytes), gitOid: undefined })
 })
 
 test('close rejects what is running', async (t) => {
@@ -68,7 +68,7 @@ test('close rejects what is running', async (t) => {
 
 test('hashFile returns SHA-256, git blob id and size of files of every kind of size', async (t) => {
   await using pool = new HashPool()
-  for (const size of [0, 1, 256 * 1024, 256 * 1024 + 1, MIB, MIB + 1, 16 * MIB + 7]) {
+  for (const size of [0, 1, 256 * 1024, 256 * 1024 + 1, MIB, MIB + 1, 15 * MIB + 7]) {
     const bytes = randomBytes(size)
     const path = makeFile(`size-${size}`, bytes)
 
@@ -87,7 +87,7 @@ test('hashFile hashes many files at once, each right', async (t) => {
   assert.deepEqual(digests, files.map(expected))
 })
 
-test('countGoodPieces stops at the first piece that is not what it was', async (t) => {
+test('findBadPieces names the pieces that are not what they were', async (t) => {
   await using pool = new HashPool()
   const bytes = randomBytes(5 * 1000)
   const pieces = Array.from({ length: 5 }, (_, index) => ({
@@ -96,34 +96,50 @@ test('countGoodPieces stops at the first piece that is not what it was', async (
   }))
   const path = makeFile('pieces', bytes)
 
-  assert.equal(await pool.countGoodPieces(path, pieces, t.signal), 5)
-  truncateSync(path, 4999)
-  assert.equal(await pool.countGoodPieces(path, pieces, t.signal), 4)
+  assert.deepEqual(await pool.findBadPieces(path, pieces, t.signal), [])
   bytes[2500]! ^= 1
   writeFileSync(path, bytes)
-  assert.equal(await pool.countGoodPieces(path, pieces, t.signal), 2)
+  assert.deepEqual(await pool.findBadPieces(path, pieces, t.signal), [2])
+  truncateSync(path, 3999)
+  assert.deepEqual(await pool.findBadPieces(path, pieces, t.signal), [2, 3, 4])
 })
 
-test('follow hashes a growing file, and only as far as it was told', async (t) => {
+test('follow hashes a growing file from memory and from the file, in any mixture', async (t) => {
   await using pool = new HashPool()
-  const bytes = randomBytes(3 * MIB)
+  const bytes = randomBytes(3 * MIB + 5)
   const path = makeFile('growing', bytes.subarray(0, MIB))
-  const follower = pool.follow(path, bytes.length)
+  const follower = pool.follow(path, bytes.length, 'always')
+  const [second, rest] = [pool.memory.take()!, pool.memory.take()!]
+  second.bytes.set(bytes.subarray(MIB, 2 * MIB))
+  rest.bytes.set(bytes.subarray(3 * MIB))
 
-  follower.advance(MIB)
-  appendFileSync(path, bytes.subarray(MIB, 2 * MIB))
-  follower.advance(2 * MIB)
-  appendFileSync(path, bytes.subarray(2 * MIB))
+  await follower.readTo(MIB, t.signal)
+  await follower.addBytes([{ offset: second.offset, length: MIB }], t.signal)
+  appendFileSync(path, bytes.subarray(MIB))
+  await follower.readTo(3 * MIB, t.signal)
+  await follower.addBytes([{ offset: rest.offset, length: 5 }], t.signal)
 
   assert.deepEqual(await follower.digests(t.signal), expected(bytes))
   follower.close()
 })
 
+test('git ids are computed on request, and for what need not be in LFS', async (t) => {
+  await using pool = new HashPool()
+  const large = randomBytes(16 * MIB + 1)
+  const path = makeFile('large', large)
+  const follower = pool.follow(path, large.length, 'always')
+  await follower.readTo(large.length, t.signal)
+
+  assert.deepEqual(await follower.digests(t.signal), expected(large))
+  assert.deepEqual(await pool.hashFile(path, t.signal), { ...expected(large), gitOid: undefined })
+  follower.close()
+})
+
 test('follow fails where the file is shorter than promised', async (t) => {
   await using pool = new HashPool()
-  const follower = pool.follow(makeFile('short', randomBytes(10)), 20)
+  const follower = pool.follow(makeFile('short', randomBytes(10)), 20, 'always')
 
-  await assert.rejects(follower.digests(t.signal), { code: 'EIO' })
+  await assert.rejects(follower.readTo(20, t.signal), { code: 'EIO' })
   follower.close()
 })
 

@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import type { BlobStore } from '../../src/ports.ts'
+import type { BlobStore, PartialRange } from '../../src/ports.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
 import { ingest, NOTE } from '../contracts/blob-store.contract.ts'
 import { keepingLog, makeStore, PIECE_BYTES, temporaryFolder } from './store-fixture.ts'
@@ -38,6 +38,17 @@ async function resumeAt(store: BlobStore, bytes: Buffer, t: TestContext): Promis
   await store.publish(keyOf(bytes), digests, t.signal)
   assert.deepEqual(await store.digest(digests.sha256, t.signal), digests)
   return position
+}
+
+/** Fills a range as a connection does. */
+async function fill(range: PartialRange, bytes: Buffer, t: TestContext): Promise<void> {
+  while (range.position < range.end) {
+    await range.room(t.signal)
+    const view = range.view()
+    if (view === undefined) continue
+    range.filled(bytes.copy(view, 0, range.position, Math.min(range.end, range.position + view.length)))
+  }
+  range.release()
 }
 
 for (const odd of ['link', 'folder', 'pipe', 'dangling link'] as const) {
@@ -107,15 +118,29 @@ test('openPartial drops bytes that no journal line speaks for', async (t) => {
   assert.equal(await resumeAt(store, bytes, t), 2 * PIECE_BYTES)
 })
 
-test('openPartial keeps only the pieces before one with a flipped bit', async (t) => {
-  const { store, layout } = await makeStore(t)
-  const bytes = randomBytes(5 * PIECE_BYTES)
+test('bytes that changed on disk are found when the digest is wrong, and only their blocks come again', async (t) => {
+  const { store, layout, reopen } = await makeStore(t)
+  const bytes = randomBytes(5 * PIECE_BYTES + 100)
   await leavePartial(store, bytes, 4 * PIECE_BYTES + 10, t)
   const damaged = readFileSync(layout.partialFile(keyOf(bytes)))
   damaged[PIECE_BYTES + 17]! ^= 4
+  damaged[3 * PIECE_BYTES]! ^= 1
   writeFileSync(layout.partialFile(keyOf(bytes)), damaged)
 
-  assert.equal(await resumeAt(store, bytes, t), PIECE_BYTES)
+  const second = await reopen()
+  await using partial = await second.openPartial(keyOf(bytes), bytes.length, t.signal)
+  assert.equal(partial.position, 4 * PIECE_BYTES + 10)
+  await partial.append(bytes.subarray(partial.position), t.signal)
+  await assert.rejects(partial.finish(t.signal), { code: 'PARTIAL_DAMAGED', message: /131072 bytes/ })
+
+  assert.equal(partial.heldBytes, bytes.length - 2 * PIECE_BYTES)
+  for (const block of [1, 3]) {
+    const range = await partial.claim(4 * PIECE_BYTES, t.signal)
+    assert.deepEqual([range?.start, range?.end], [block * PIECE_BYTES, (block + 1) * PIECE_BYTES])
+    await fill(range!, bytes, t)
+  }
+  assert.equal(await partial.claim(PIECE_BYTES, t.signal), undefined)
+  assert.deepEqual(await partial.finish(t.signal), digestsOf(bytes))
 })
 
 test('openPartial starts at 0 when the journal cannot be believed', async (t) => {
@@ -130,9 +155,10 @@ test('openPartial starts at 0 when the journal cannot be believed', async (t) =>
     ['of another size', (text) => text.replace(` ${bytes.length} `, ` ${bytes.length + 1} `)],
     ['without piece size', (text) => text.replace(` ${PIECE_BYTES}\n`, ' 0\n')],
     ['a line missing', (text) => text.replace(/^0 .*\n/m, '')],
-    ['a line twice', (text) => text.replace(/^(0 .*\n)/m, '$1$1')],
-    ['too long a piece', (text) => text.replace(/^0 \d+/m, `0 ${bytes.length}`)],
-    ['another format', (text) => text.replace('pieces/1', 'pieces/2')],
+    ['too long a block', (text) => text.replace(/^0 \d+/m, `0 ${bytes.length}`)],
+    ['a block behind the end', (text) => text.replace(/^0 /m, '9 ')],
+    ['an older format', (text) => text.replace('pieces/2', 'pieces/1')],
+    ['another format', (text) => text.replace('pieces/2', 'pieces/3')],
   ]
 
   for (const [what, lie] of lies) {
@@ -175,8 +201,13 @@ for (const kept of [0, 2]) {
     assert.equal(taken.position, kept * PIECE_BYTES)
 
     await taken.append(bytes.subarray(taken.position), t.signal)
-    await first.append(Buffer.alloc(bytes.length - first.position), t.signal)
-    await assert.rejects(first.finish(t.signal), { code: 'ARCHIVE_LOCKED' })
+    await assert.rejects(
+      async () => {
+        await first.append(Buffer.alloc(bytes.length - first.position), t.signal)
+        await first.finish(t.signal)
+      },
+      { code: 'ARCHIVE_LOCKED' },
+    )
 
     assert.deepEqual(await taken.finish(t.signal), digestsOf(bytes))
     await second.publish(keyOf(bytes), digestsOf(bytes), t.signal)

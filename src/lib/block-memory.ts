@@ -1,0 +1,83 @@
+import { invariant } from '../domain/errors.ts'
+
+/** Length of a block. A multiple of every page and sector size, so that a block can be written without a copy. */
+export const BLOCK_BYTES = 1024 * 1024
+/** Bounds what all downloads together hold in memory. */
+const BLOCKS = 40
+const WASM_PAGE_BYTES = 64 * 1024
+
+/** The compiler knows this global only together with those of a browser. */
+declare const WebAssembly: {
+  Memory: new (size: { initial: number; maximum: number; shared: true }) => { readonly buffer: SharedArrayBuffer }
+}
+
+/** A piece of the shared memory. Whoever took it gives it back, once, when nobody reads or writes it any more. */
+export interface Block {
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+/**
+ * A fixed number of reused blocks of page-aligned memory that worker threads see, too: sockets write into them, disks
+ * and hashes read from them. Nothing of it is resident before it is first used; the blocks used last are used first.
+ */
+export class BlockMemory {
+  /** All blocks, for worker threads. */
+  readonly buffer: SharedArrayBuffer
+  readonly #free: Block[] = []
+  readonly #waiting = new Set<() => void>()
+  readonly #reclaimers = new Set<() => boolean>()
+
+  constructor(blocks = BLOCKS) {
+    const pages = (blocks * BLOCK_BYTES) / WASM_PAGE_BYTES
+    // Unlike a SharedArrayBuffer of its own, this memory begins on a page, as direct I/O demands.
+    this.buffer = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer
+    for (let index = blocks - 1; index >= 0; index -= 1) {
+      const offset = index * BLOCK_BYTES
+      this.#free.push({ offset, bytes: new Uint8Array(this.buffer, offset, BLOCK_BYTES) })
+    }
+  }
+
+  /** A block, unless all are in use. */
+  take(): Block | undefined {
+    while (this.#free.length === 0) {
+      if (![...this.#reclaimers].some((reclaim) => reclaim())) return undefined
+    }
+    return this.#free.pop()
+  }
+
+  giveBack(block: Block): void {
+    invariant(!this.#free.includes(block), 'a block is given back once')
+    this.#free.push(block)
+    this.wake()
+  }
+
+  /** Resolves when a block may be free, or when `wake` is called. Rejects with the signal's reason. */
+  async whenFree(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const onAbort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#waiting.add(resolve)
+    try {
+      await promise
+    } finally {
+      this.#waiting.delete(resolve)
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Lets everybody who waits look again: something they depend on has failed, or a block is free. */
+  wake(): void {
+    for (const resolve of this.#waiting) resolve()
+  }
+
+  /**
+   * Asks `reclaim` when no block is free: it gives a block back, if it can do without one, and says so.
+   * @returns a function that ends this
+   */
+  onShortage(reclaim: () => boolean): () => void {
+    this.#reclaimers.add(reclaim)
+    return () => void this.#reclaimers.delete(reclaim)
+  }
+}

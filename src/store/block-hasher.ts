@@ -1,0 +1,166 @@
+import type { BlockMemory } from '../lib/block-memory.ts'
+import type { FileDigests, FileFollower, HashPool } from '../lib/hash-files.ts'
+import type { BlockMap } from './block-map.ts'
+import type { FilledBlock } from './block-writer.ts'
+
+/** What a worker hashes in one go, from memory or from the file. */
+const MAX_SPANS = 4
+const MAX_FILE_BLOCKS = 16
+
+interface Resident {
+  readonly filled: FilledBlock
+  isWritten: boolean
+  /** `taken` while a worker reads it. */
+  hash: 'due' | 'taken' | 'done'
+}
+
+export interface BlockHasherOptions {
+  readonly pool: HashPool
+  readonly path: string
+  readonly blocks: BlockMap
+  readonly withGitOid: boolean
+  /** Hash bytes in the memory they are written from; otherwise they are read back from the page cache. */
+  readonly fromMemory: boolean
+}
+
+/**
+ * Hashes a file's blocks strictly in order, however they arrive, and gives their memory back. A block's memory is given
+ * back only when its own write has ended and no hash reads it; one whose turn is far off is given up earlier, once it
+ * is written, when others need memory, and is read from the file when its turn comes.
+ */
+export class BlockHasher {
+  readonly #options: BlockHasherOptions
+  readonly #memory: BlockMemory
+  readonly #follower: FileFollower
+  readonly #resident = new Map<number, Resident>()
+  /** Blocks that are in the file. */
+  readonly #written: Uint8Array
+  readonly #closed = new AbortController()
+  readonly #endShortage: () => void
+  #next = 0
+  #running: Promise<void> | undefined
+  #failure: unknown
+
+  constructor(options: BlockHasherOptions) {
+    const { pool, path, blocks } = options
+    this.#options = options
+    this.#memory = pool.memory
+    this.#follower = pool.follow(path, blocks.size, options.withGitOid ? 'always' : 'if-small')
+    this.#written = Uint8Array.from({ length: blocks.count }, (_, index) => (blocks.isHeld(index) ? 1 : 0))
+    this.#endShortage = this.#memory.onShortage(() => this.#shed())
+    this.#pump()
+  }
+
+  /** A whole block whose memory nobody changes from now on. */
+  offer(filled: FilledBlock): void {
+    this.#resident.set(filled.index, { filled, isWritten: false, hash: 'due' })
+    this.#pump()
+  }
+
+  /** The write of an offered block has ended. */
+  wrote(index: number): void {
+    this.#written[index] = 1
+    const resident = this.#resident.get(index)
+    if (resident === undefined) return
+    resident.isWritten = true
+    if (!this.#options.fromMemory || this.#failure !== undefined) resident.hash = 'done'
+    this.#settle(resident)
+    this.#pump()
+  }
+
+  /** Whether the file is the one that is being written. @throws errno errors */
+  async reads(file: { readonly dev: bigint; readonly ino: bigint }, signal: AbortSignal): Promise<boolean> {
+    const read = await this.#follower.identity(signal)
+    return read.ino === file.ino && read.dev === file.dev
+  }
+
+  /** Once every block is written. @throws errno errors */
+  async digests(signal: AbortSignal): Promise<FileDigests> {
+    while (this.#running !== undefined) {
+      signal.throwIfAborted()
+      await this.#running
+    }
+    if (this.#failure !== undefined) throw this.#failure
+    return this.#follower.digests(signal)
+  }
+
+  /** Gives all memory back. The writes of offered blocks have ended, or failed. */
+  close(): void {
+    this.#closed.abort()
+    this.#endShortage()
+    this.#follower.close()
+    const busy = this.#running ?? Promise.resolve()
+    const left = [...this.#resident.values()]
+    this.#resident.clear()
+    // A worker may still read what it was given last.
+    void busy.then(() => {
+      for (const { filled } of left) this.#memory.giveBack(filled.block)
+    })
+  }
+
+  #pump(): void {
+    if (this.#running !== undefined || this.#closed.signal.aborted || this.#failure !== undefined) return
+    const step = this.#options.fromMemory ? (this.#fromMemory() ?? this.#fromFile()) : this.#fromFile()
+    if (step === undefined) return
+    this.#running = step
+      .catch((error: unknown) => {
+        this.#failure = error
+        for (const resident of this.#resident.values()) resident.hash = 'done'
+        for (const resident of this.#resident.values()) this.#settle(resident)
+      })
+      .finally(() => {
+        this.#running = undefined
+        this.#pump()
+      })
+  }
+
+  #fromMemory(): Promise<void> | undefined {
+    const taken: Resident[] = []
+    while (taken.length < MAX_SPANS) {
+      const resident = this.#resident.get(this.#next)
+      if (resident === undefined) break
+      resident.hash = 'taken'
+      taken.push(resident)
+      this.#next += 1
+    }
+    if (taken.length === 0) return undefined
+    const spans = taken.map(({ filled }) => ({ offset: filled.block.offset, length: filled.length }))
+    return this.#follower.addBytes(spans, new AbortController().signal).then(() => {
+      for (const resident of taken) {
+        resident.hash = 'done'
+        this.#settle(resident)
+      }
+    })
+  }
+
+  #fromFile(): Promise<void> | undefined {
+    const { blocks, fromMemory } = this.#options
+    let end = this.#next
+    while (end < blocks.count && end - this.#next < MAX_FILE_BLOCKS && this.#written[end] === 1) {
+      if (fromMemory && this.#resident.has(end)) break
+      end += 1
+    }
+    if (end === this.#next) return undefined
+    this.#next = end
+    return this.#follower.readTo(Math.min(blocks.size, blocks.startOf(end)), this.#closed.signal)
+  }
+
+  #settle(resident: Resident): void {
+    if (!resident.isWritten || resident.hash !== 'done') return
+    if (!this.#resident.delete(resident.filled.index)) return
+    this.#memory.giveBack(resident.filled.block)
+  }
+
+  /** Gives up the written block whose turn is farthest off. */
+  #shed(): boolean {
+    let farthest: Resident | undefined
+    for (const resident of this.#resident.values()) {
+      const mayGo = resident.isWritten && resident.hash === 'due'
+      if (mayGo && (farthest === undefined || resident.filled.index > farthest.filled.index)) farthest = resident
+    }
+    if (farthest === undefined) return false
+    farthest.hash = 'done'
+    this.#settle(farthest)
+    return true
+  }
+}

@@ -1,0 +1,136 @@
+import type { FileHandle } from 'node:fs/promises'
+import type { Block } from '../lib/block-memory.ts'
+import type { Arrived } from './block-map.ts'
+import type { DirectFile } from './direct-file.ts'
+import type { PieceJournal } from './piece-journal.ts'
+
+/** Blocks that go to the disk in one call. */
+const MAX_BATCH = 4
+
+/** A block, or the beginning of one, in memory on its way to the file. */
+export interface FilledBlock extends Arrived {
+  readonly index: number
+  readonly start: number
+  readonly block: Block
+}
+
+export interface BlockWriterOptions {
+  readonly handle: FileHandle
+  readonly file: DirectFile
+  readonly journal: PieceJournal
+  /** Around every write: one at a time for all files, where that is wanted. */
+  readonly alone: <T>(write: () => Promise<T>) => Promise<T>
+  /** Makes the names of file and journal durable, once. */
+  readonly syncName: () => Promise<void>
+  /** Throws when the file is no longer ours. */
+  readonly assertOurs: () => Promise<void>
+  /** Whether no more blocks will come. */
+  readonly isWhole: () => boolean
+  /** The block is in the file, and its memory is not read by any write any more. */
+  readonly onWritten: (filled: FilledBlock) => void
+  /** The block will not be written: something failed before. */
+  readonly onDropped: (filled: FilledBlock) => void
+  /** The first failure, and whether what was written before is as it was. Never rejects. */
+  readonly onFailure: (error: unknown, during: 'write' | 'sync') => Promise<void>
+}
+
+/**
+ * Writes the blocks of one file, one write in flight, notes each in the journal, and makes both durable as they come. A
+ * journal line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the first failure
+ * nothing more is written.
+ */
+export class BlockWriter {
+  readonly #options: BlockWriterOptions
+  #queue: FilledBlock[] = []
+  /** Blocks added and not yet written. */
+  #backlog = 0
+  #isDurable = true
+  #writing: Promise<void> | undefined
+  #syncing: Promise<void> | undefined
+  #hasFailed = false
+
+  constructor(options: BlockWriterOptions) {
+    this.#options = options
+  }
+
+  /** Blocks that a kill of the process would lose now. */
+  get backlog(): number {
+    return this.#backlog
+  }
+
+  /** Never waits; what fails is told to `onFailure`. */
+  add(filled: FilledBlock): void {
+    if (this.#hasFailed) return this.#options.onDropped(filled)
+    this.#queue.push(filled)
+    this.#backlog += 1
+    this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined))
+  }
+
+  /** Waits until everything added is written. */
+  async drain(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing
+    while (this.#syncing !== undefined) await this.#syncing
+  }
+
+  /** Makes durable what is written, bytes before lines. @throws errno errors */
+  async sync(): Promise<void> {
+    if (this.#isDurable) return
+    this.#isDurable = true
+    await this.#options.handle.datasync()
+    await this.#options.journal.sync()
+  }
+
+  async #writeAll(): Promise<void> {
+    // The first write starts in a later turn: its promise must be known by then.
+    await Promise.resolve()
+    const { alone, assertOurs, file, journal, isWhole, onWritten, onDropped, onFailure } = this.#options
+    let batch: FilledBlock[] = []
+    try {
+      while (this.#queue.length > 0 && !this.#hasFailed) {
+        batch = this.#takeBatch()
+        await alone(async () => {
+          await assertOurs()
+          const buffers = batch.map(({ block, length }) => block.bytes.subarray(0, length))
+          await file.write(buffers, batch[0]!.start)
+          await journal.append(batch.map((filled) => [filled.index, filled]))
+        })
+        const written = batch
+        batch = []
+        this.#backlog -= written.length
+        this.#isDurable = false
+        for (const filled of written) onWritten(filled)
+        // The end of the file is left to the fsync that has to come anyway.
+        if (!isWhole()) this.#syncing ??= this.#syncAll().finally(() => (this.#syncing = undefined))
+      }
+    } catch (error) {
+      this.#hasFailed = true
+      await onFailure(error, 'write')
+    }
+    for (const filled of [...batch, ...this.#queue.splice(0)]) onDropped(filled)
+  }
+
+  /** The lowest block of the queue and those that follow it in the file. */
+  #takeBatch(): FilledBlock[] {
+    const queue = this.#queue.toSorted((a, b) => a.start - b.start)
+    let count = 1
+    while (count < queue.length && count < MAX_BATCH) {
+      const before = queue[count - 1]!
+      if (before.start + before.length !== queue[count]!.start) break
+      count += 1
+    }
+    const batch = queue.slice(0, count)
+    this.#queue = queue.slice(count)
+    return batch
+  }
+
+  async #syncAll(): Promise<void> {
+    await Promise.resolve()
+    try {
+      while (!this.#isDurable && !this.#hasFailed) await this.sync()
+      await this.#options.syncName()
+    } catch (error) {
+      this.#hasFailed = true
+      await this.#options.onFailure(error, 'sync')
+    }
+  }
+}

@@ -1,5 +1,6 @@
 import type { BlockMemory } from '../lib/block-memory.ts'
 import type { FileDigests, FileFollower, HashPool } from '../lib/hash-files.ts'
+import type { Span } from '../lib/hash-files-worker.ts'
 import type { BlockMap } from './block-map.ts'
 import type { FilledBlock } from './block-writer.ts'
 
@@ -39,7 +40,7 @@ export class BlockHasher {
   readonly #endShortage: () => void
   #next = 0
   #running: Promise<void> | undefined
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(options: BlockHasherOptions) {
     const { pool, path, blocks } = options
@@ -89,13 +90,15 @@ export class BlockHasher {
     this.#closed.abort()
     this.#endShortage()
     this.#follower.close()
-    const busy = this.#running ?? Promise.resolve()
     const left = [...this.#resident.values()]
     this.#resident.clear()
-    // A worker may still read what it was given last.
-    void busy.then(() => {
-      for (const { filled } of left) this.#memory.giveBack(filled.block)
-    })
+    void this.#giveBackWhenUnread(left)
+  }
+
+  /** A worker may still read what it was given last. */
+  async #giveBackWhenUnread(left: readonly Resident[]): Promise<void> {
+    await this.#running
+    for (const { filled } of left) this.#memory.giveBack(filled.block)
   }
 
   #pump(): void {
@@ -104,7 +107,7 @@ export class BlockHasher {
     if (step === undefined) return
     this.#running = step
       .catch((error: unknown) => {
-        this.#failure = error
+        this.#failure = error instanceof Error ? error : new Error(String(error))
         for (const resident of this.#resident.values()) resident.hash = 'done'
         for (const resident of this.#resident.values()) this.#settle(resident)
       })
@@ -125,12 +128,16 @@ export class BlockHasher {
     }
     if (taken.length === 0) return undefined
     const spans = taken.map(({ filled }) => ({ offset: filled.block.offset, length: filled.length }))
-    return this.#follower.addBytes(spans, new AbortController().signal).then(() => {
-      for (const resident of taken) {
-        resident.hash = 'done'
-        this.#settle(resident)
-      }
-    })
+    return this.#hashSpans(spans, taken)
+  }
+
+  async #hashSpans(spans: readonly Span[], taken: readonly Resident[]): Promise<void> {
+    // Never aborted: the memory is given back only when the worker has read it.
+    await this.#follower.addBytes(spans, new AbortController().signal)
+    for (const resident of taken) {
+      resident.hash = 'done'
+      this.#settle(resident)
+    }
   }
 
   #fromFile(): Promise<void> | undefined {

@@ -24,7 +24,6 @@ export async function playNetwork(options: CampaignOptions): Promise<CampaignRes
       await playScenario((facts) => networkScenarios(facts).find((one) => one.name === name)!).catch(
         (error: unknown) => {
           failures.push(failureLine(name, error, `network --only ${JSON.stringify(name)}`))
-          options.say(failures.at(-1)!)
         },
       )
     }

@@ -1,8 +1,12 @@
 /** `npm run campaign [PART…] [--seed N] [--count N] [--only TEXT]`: the fault campaign, or some of its parts. */
 import { readCampaignOptions, type CampaignPart } from './campaign-options.ts'
+import { playKills } from './kills.ts'
 import { playNetwork } from './network.ts'
 
-const PARTS: ReadonlyMap<string, CampaignPart> = new Map([['network', playNetwork]])
+const PARTS: ReadonlyMap<string, CampaignPart> = new Map([
+  ['network', playNetwork],
+  ['kills', playKills],
+])
 
 const { parts, options } = readCampaignOptions(process.argv.slice(2))
 const unknown = parts.filter((part) => !PARTS.has(part))
@@ -18,5 +22,6 @@ for (const [name, part] of PARTS) {
   console.log(
     `${name}: ${notDone === undefined ? summary : `NOT DONE: ${notDone}`} (seed ${options.seed}, ${seconds} s)`,
   )
+  for (const failure of failures) console.log(failure)
   if (failures.length > 0) process.exitCode = 1
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,20 +7,27 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { digestsOf } from '../contracts/blob-digests.ts'
+import { seededRandom } from '../support/sim-hub/random.ts'
 import { assertNoWrongBlob } from './archive-check.ts'
 import { contentOf } from './contents.ts'
 
 const CHILD = new URL('./ingest-loop.ts', import.meta.url).pathname
-const CONTENTS = 176
-const KILLS = 32
+/** Same seed, same steps to be killed at. */
+const SEED = 1
+const KILLS = 156
+/** Steps between two kills; a content takes three. */
+const MOST_STEPS = 8
+const CONTENTS = KILLS * 3
+const random = seededRandom(SEED)
 
 /** Runs the child from a content on, kills it up to 4 ms after its `killAt`-th step. Returns what it acknowledged. */
 async function runUntilKilled(
   root: string,
   first: number,
   killAt: number,
+  end = CONTENTS,
 ): Promise<{ acked: string[]; isDone: boolean }> {
-  const child = spawn(process.execPath, [CHILD, root, String(first), String(CONTENTS)], {
+  const child = spawn(process.execPath, [CHILD, root, String(first), String(end)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { NODE_COMPILE_CACHE: join(dirname(root), 'compiled') },
   })
@@ -36,7 +42,7 @@ async function runUntilKilled(
     if (line.startsWith('at ')) steps += 1
     if (steps === killAt && child.exitCode === null && !child.killed) {
       // Not a wait for anything: it spreads the kills over the instructions after the step.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, randomInt(0, 4000) / 1000)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, random() * 4)
       child.kill('SIGKILL')
     }
   }
@@ -49,12 +55,12 @@ test(`nothing acknowledged is lost and no name has wrong bytes over ${KILLS} kil
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const root = join(folder, 'archive')
   // Killed processes leave no compile cache, and most of the time would go into compiling.
-  await runUntilKilled(join(folder, 'warm-up'), CONTENTS, Number.POSITIVE_INFINITY)
+  await runUntilKilled(join(folder, 'warm-up'), 0, Number.POSITIVE_INFINITY, 8)
   const acked = new Set<string>()
   const seen = new Set<string>()
 
   for (let round = 0; round < KILLS; round += 1) {
-    const run = await runUntilKilled(root, acked.size, round < 4 ? 1 : randomInt(2, 18))
+    const run = await runUntilKilled(root, acked.size, round < 4 ? 1 : 2 + Math.floor(random() * (MOST_STEPS - 1)))
     assert.ok(!run.isDone, 'the child was killed before its end')
     for (const sha256 of run.acked) acked.add(sha256)
     assertNoWrongBlob(root, seen)

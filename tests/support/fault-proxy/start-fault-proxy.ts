@@ -33,8 +33,8 @@ export interface FaultProxy extends AsyncDisposable {
   /** Bytes of files since the start. */
   readonly bytesDelivered: number
   forget(): void
-  /** Awaited before each piece of a body that the CDN sends. */
-  beforePiece: (() => Promise<void> | void) | undefined
+  /** Awaited before each answer, and before each piece of a body. */
+  watch: (() => Promise<void> | void) | undefined
 }
 
 export interface FaultProxyOptions {
@@ -97,7 +97,7 @@ class LiveProxy implements FaultProxy {
   readonly deliveries: Delivery[] = []
   requests = 0
   bytesDelivered = 0
-  beforePiece: (() => Promise<void> | void) | undefined
+  watch: (() => Promise<void> | void) | undefined
   readonly #hub: SimHub
   readonly #agent: Agent
   #origins: readonly Origin[] = []
@@ -134,6 +134,7 @@ class LiveProxy implements FaultProxy {
 
   async #answer(origin: 'hub' | 'cdn', socket: Socket, request: ClientRequest): Promise<boolean> {
     this.requests += 1
+    await this.watch?.()
     const fault = this.faults.forRequest({ origin, method: request.method, path: request.path })
     if (fault?.raw !== undefined) {
       socket.end(Buffer.from(fault.raw, 'latin1'))
@@ -150,10 +151,8 @@ class LiveProxy implements FaultProxy {
     if (origin === 'cdn' && answer.status < 300) this.deliveries.push(delivery)
     try {
       return await writeAnswer(socket, answer, fault, {
-        mayWrite: async () => {
-          if (origin === 'cdn') await this.beforePiece?.()
-        },
-        onDelivered: (_offset, bytes) => {
+        mayWrite: async () => this.watch?.(),
+        onDelivered: (bytes) => {
           delivery.bytes += bytes
           if (origin === 'cdn') this.bytesDelivered += bytes
         },

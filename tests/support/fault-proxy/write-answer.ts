@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import { headOf, type HubAnswer } from './hub-answer.ts'
 import type { BytePlace, WireFault } from './wire-fault.ts'
 
-/** Told of each piece of a body once the kernel has taken it, with its place in the file. */
-export type OnDelivered = (fileOffset: number, bytes: number) => void
+/** Told of each piece of a body once the kernel has taken it. */
+export type OnDelivered = (bytes: number) => void
 
 const ENDINGS = ['reset', 'close', 'stall'] as const
 type Ending = (typeof ENDINGS)[number]
@@ -33,7 +33,7 @@ export async function writeAnswer(
     if (flipped >= sent && flipped < sent + kept.length) kept[flipped - sent]! ^= 1
     await body.mayWrite()
     if (kept.length > 0 && !(await write(socket, framed(answer, kept)))) return giveUp(answer)
-    body.onDelivered(answer.fileStart + sent, kept.length)
+    body.onDelivered(kept.length)
     sent += kept.length
     if (sent < stop.at) continue
     answer.drop()

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+
+/** A wait without the event loop: nothing else of this process may happen meanwhile. */
+function pauseAll(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** Stops every thread of a process, as at any instruction, and waits until the kernel says so. False when it is gone. */
+export function stopProcess(pid: number): boolean {
+  try {
+    process.kill(pid, 'SIGSTOP')
+  } catch {
+    return false
+  }
+  for (let tries = 0; tries < 1000; tries += 1) {
+    const state = stateOf(pid)
+    if (state === 'T') return true
+    if (state === undefined || state === 'Z') return false
+    pauseAll(1)
+  }
+  throw new Error(`process ${pid} does not stop`)
+}
+
+function stateOf(pid: number): string | undefined {
+  try {
+    return /^\d+ \(.*\) (\S)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Bytes that were written to each connection of a server on loopback and that the stopped client has not read: they lie
+ * in the kernel. By the client's port.
+ */
+export function unreadByClientPort(serverPort: number): ReadonlyMap<number, number> {
+  let last = readQueues(serverPort)
+  // Bytes on their way from one queue to the other would count twice; on loopback that is over in a moment.
+  for (let tries = 0; tries < 20; tries += 1) {
+    pauseAll(2)
+    const now = readQueues(serverPort)
+    if ([...now].every(([port, bytes]) => last.get(port) === bytes) && now.size === last.size) return now
+    last = now
+  }
+  return last
+}
+
+/** Send queue of the server's side and receive queue of the client's side, added up. */
+function readQueues(serverPort: number): Map<number, number> {
+  const queues = new Map<number, number>()
+  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
+    const fields = /^\s*\d+: \w+:(\w+) \w+:(\w+) (\w+) (\w+):(\w+)/.exec(line)
+    if (fields === null) continue
+    const [local = 0, remote = 0, state = 0, sending = 0, receiving = 0] = fields
+      .slice(1)
+      .map((hex) => parseInt(hex, 16))
+    if (state !== 1) continue
+    if (local === serverPort) queues.set(remote, (queues.get(remote) ?? 0) + sending)
+    if (remote === serverPort) queues.set(local, (queues.get(local) ?? 0) + receiving)
+  }
+  return queues
+}

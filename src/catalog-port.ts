@@ -33,6 +33,7 @@ import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
 import type { ContentKey, Sibling } from './domain/listing.ts'
 import type { Attestor, Coverage } from './domain/manifest.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
+import type { LicenseLedger } from './license-port.ts'
 import type { Digests } from './ports.ts'
 
 /**
@@ -43,6 +44,8 @@ export interface Catalog extends AsyncDisposable {
   readonly archiveId: string
   /** Delivery of alerts from the event log. */
   readonly outbox: AlertOutbox
+  /** The licence of every commit. */
+  readonly licenses: LicenseLedger
 
   // watch
   watchState(watch: string): Promise<WatchState | undefined>

@@ -16,6 +16,7 @@ import { createBlobStore } from './store/blob-store.ts'
 import { Layout } from './store/layout.ts'
 import { initArchive as initArchiveFolder, openArchiveFolder } from './store/marker.ts'
 import { createRecordStore } from './store/record-store.ts'
+import { LICENSE_FINGERPRINTS_FILE, readLicenseBook } from './store/license-book.ts'
 import { readWitnessBook, WITNESS_FILE } from './store/witness-book.ts'
 
 /** How an archive is opened. */
@@ -65,6 +66,8 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
   const isAlone = writable || options.withoutNetwork === true
   const service = isAlone ? undefined : await findService(socketPath, signal)
   const witness = await readWitnessBook(WITNESS_FILE)
+  let book: ReturnType<typeof readLicenseBook> | undefined
+  const licenseBook = () => (book ??= readLicenseBook(LICENSE_FINGERPRINTS_FILE))
   const closing = stack.move()
   return {
     root,
@@ -74,6 +77,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     records,
     hub,
     witness,
+    licenseBook,
     clock,
     log,
     writable,

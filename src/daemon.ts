@@ -10,6 +10,7 @@ import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import { Activity } from './pipeline/activity.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
 import { applyPolicyChanges, exportEvents, planHeads, raisePlanFailures } from './pipeline/plan-snapshots.ts'
+import { readLicenses } from './pipeline/read-licenses.ts'
 import { runJobs } from './pipeline/run-jobs.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
@@ -237,6 +238,7 @@ async function keepingLoop(service: Service, input: ServiceInput, signal: AbortS
   let lastCode: string | undefined
   for (;;) {
     try {
+      await readLicenses(service.deps, signal)
       await exportEvents(service.deps, signal)
       service.held = await scheduleJobs(service.deps, service.held)
       lastCode = undefined

@@ -1,6 +1,7 @@
 import type { Catalog } from './catalog-port.ts'
 import type { CommitId, Sha256 } from './domain/digest.ts'
 import type { ArchiveError } from './domain/errors.ts'
+import type { LicenseBook } from './domain/license-match.ts'
 import type { Settings } from './domain/settings.ts'
 import type { WitnessBook } from './domain/witness.ts'
 import type { BlobStore, Clock, HubSource, Log, RecordStore, ServiceLink } from './ports.ts'
@@ -15,6 +16,8 @@ export interface OpenedArchive extends AsyncDisposable {
   readonly records: RecordStore
   readonly hub: HubSource
   readonly witness: WitnessBook
+  /** The known licences; read when first asked for. */
+  readonly licenseBook: () => Promise<LicenseBook>
   readonly clock: Clock
   readonly log: Log
   /** False when it was opened for reading only (another process writes). */

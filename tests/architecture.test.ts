@@ -40,7 +40,7 @@ const OWNERS_OF_PACKAGES = new Map<string, readonly string[]>([
   ['pino', ['lib']],
   ['pino-pretty', ['lib']],
   ['spdx-expression-parse', ['lib']],
-  ['yaml', ['config']],
+  ['yaml', ['config', 'lib']],
   ['zod', ['config']],
 ])
 

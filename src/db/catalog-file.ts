@@ -1,9 +1,11 @@
 import type { AlertOutbox } from '../alert-port.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
+import type { LicenseLedger } from '../license-port.ts'
 import type { Log } from '../ports.ts'
 import { prepareBulk, type Bulk } from './bulk.ts'
 import { appendEvents } from './events.ts'
+import { SqliteLicenseLedger } from './license-ledger.ts'
 import { Outbox } from './outbox.ts'
 import type { Db } from './schema.ts'
 import { catalogError, checkpointSqlite, type SqliteHandle } from './sqlite.ts'
@@ -12,6 +14,7 @@ import { catalogError, checkpointSqlite, type SqliteHandle } from './sqlite.ts'
 export class CatalogFile implements AsyncDisposable {
   readonly archiveId: string
   readonly outbox: AlertOutbox
+  readonly licenses: LicenseLedger
   protected readonly bulk: Bulk
   readonly #handle: SqliteHandle
   readonly #path: string
@@ -30,6 +33,11 @@ export class CatalogFile implements AsyncDisposable {
     this.outbox = new Outbox(
       (step) => this.read(step),
       (step) => this.write(step),
+    )
+    this.licenses = new SqliteLicenseLedger(
+      (step) => this.read(step),
+      (step) => this.write(step),
+      this.archiveId,
     )
   }
 

@@ -20,3 +20,6 @@ export const IS_HEAD_UNLISTED = sql<boolean>`repos.head_listed = 0`
 
 /** Leased or waiting. Index jobs_wake. */
 export const IS_NOT_READY = sql<boolean>`jobs.state > 0`
+
+/** Not compared with the entry before. Index licenses_new. */
+export const IS_NEW_LICENSE = sql<boolean>`licenses.compared = 0`

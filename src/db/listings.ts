@@ -3,7 +3,9 @@ import type { CommitId } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { contentKeyOf, type Sibling } from '../domain/listing.ts'
+import { licenseEntryOf } from '../domain/license-entry.ts'
 import { quantOf, weightFormatOf } from '../domain/weight-file.ts'
+import { parseSpdx } from '../lib/parse-spdx.ts'
 import type { ListingRecord } from '../catalog-rows.ts'
 import { forEachYielding, type Bulk } from './bulk.ts'
 import { bytesOf, packHash, pathKeyOf } from './codec.ts'
@@ -11,6 +13,7 @@ import { packDetail } from './detail.ts'
 import { appendEvents } from './events.ts'
 import { siblingOf } from './files.ts'
 import { UNRANKED } from './hold.ts'
+import { recordLicense } from './license-ledger.ts'
 import { addToCounters, exact } from './meta.ts'
 import { refreshNewest } from './newest.ts'
 import type { Db, FilesTable } from './schema.ts'
@@ -29,6 +32,7 @@ export async function recordListing(
   const snapshotId = await insertSnapshot(db, record)
   const rows = fileRows(bulk, snapshotId, record)
   await forEachYielding(rows, (row) => bulk.insertFile(row))
+  await recordLicense(db, snapshotId, licenseEntryOf(listing, parseSpdx))
   await settleSnapshot(db, snapshotId)
   await refreshNewest(db, repoId)
   const bytes = rows.reduce((sum, row) => sum + row.size, 0)

@@ -6,6 +6,7 @@ import { ArchiveError } from '../domain/errors.ts'
 import type { Log } from '../ports.ts'
 import { initMigration } from './migrations/0001-init.ts'
 import { statesMigration } from './migrations/0002-states.ts'
+import { licensesMigration } from './migrations/0003-licenses.ts'
 import { alertsMigration } from './migrations/0004-alerts.ts'
 import { SQLITE_TYPES, type SqliteHandle } from './sqlite.ts'
 
@@ -13,6 +14,7 @@ import { SQLITE_TYPES, type SqliteHandle } from './sqlite.ts'
 export const MIGRATIONS: ReadonlyMap<string, Migration> = new Map([
   ['0001-init', initMigration(SQLITE_TYPES)],
   ['0002-states', statesMigration(SQLITE_TYPES)],
+  ['0003-licenses', licensesMigration(SQLITE_TYPES)],
   ['0004-alerts', alertsMigration(SQLITE_TYPES)],
 ])
 

@@ -260,7 +260,39 @@ export interface OutboxTable {
   attempts: number
 }
 
+/** What each commit's card says of its licence; see license-ledger.ts. */
+export interface LicensesTable {
+  snapshot_id: number
+  repo_id: number
+  /** As `repos.license`. */
+  stated: string
+  tags: string
+  spdx: string | null
+  kind: string | null
+  base_models: string
+  /** JSON text: of the card, so it may hold what SQL text cannot. */
+  gate_terms: string | null
+  compared: Flag
+}
+
+export interface LicenseReadingsTable {
+  id: Generated<number>
+  sha256: Buffer
+  role: string
+  reading: string
+}
+
+export interface LicenseFilesTable {
+  snapshot_id: number
+  path_key: Buffer
+  role: string
+  reading_id: number | null
+}
+
 export interface Schema {
+  licenses: LicensesTable
+  license_readings: LicenseReadingsTable
+  license_files: LicenseFilesTable
   meta: MetaTable
   counters: CountersTable
   watches: WatchesTable

@@ -12,6 +12,7 @@ import {
   raisePlanFailures,
   type PlanFailure,
 } from './plan-snapshots.ts'
+import { readLicenses } from './read-licenses.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
 import { isScheduleStale, mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
 import { SEALING_BLOCKS } from './seal-snapshot.ts'
@@ -47,6 +48,7 @@ export async function runPass(
   const held = await scheduleJobs(deps, undefined)
   const repoIds = options.repos.length === 0 ? undefined : await idsOf(deps, watches)
   const run: RunResult | undefined = options.checkOnly ? undefined : await runAll(deps, repoIds, signal)
+  await readLicenses(deps, signal)
   await exportEvents(deps, signal)
   const totals = await deps.catalog.totals()
   return {

@@ -1,5 +1,6 @@
 import type { Catalog } from '../../src/catalog-port.ts'
 import { catalogJobsContract } from './catalog-jobs.contract.ts'
+import { catalogLicensesContract } from './catalog-licenses.contract.ts'
 import { catalogListingsContract } from './catalog-listings.contract.ts'
 import { catalogPollsContract } from './catalog-polls.contract.ts'
 import { catalogReadingContract } from './catalog-reading.contract.ts'
@@ -11,6 +12,7 @@ export type OpenEmptyCatalog = () => Promise<Catalog & AsyncDisposable>
 export function catalogContract(name: string, open: OpenEmptyCatalog): void {
   catalogPollsContract(name, open)
   catalogListingsContract(name, open)
+  catalogLicensesContract(name, open)
   catalogJobsContract(name, open)
   catalogReadingContract(name, open)
 }

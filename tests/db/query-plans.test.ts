@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Kysely } from 'kysely'
 import type { AlertOutbox } from '../../src/alert-port.ts'
+import type { LicenseLedger } from '../../src/license-port.ts'
+import type { Sha256 } from '../../src/domain/digest.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import { SqliteCatalog } from '../../src/db/catalog.ts'
 import { migrateCatalog, MIGRATIONS } from '../../src/db/migrate.ts'
@@ -56,7 +58,7 @@ test('no method of the catalog reads a whole table', async (t) => {
     { path, archiveId: 'x', mode: 'write', log: quietLog },
   )
 
-  const files = [smallFile('a'), largeFile('b'), largeFile('c')]
+  const files = [smallFile('a'), largeFile('b'), largeFile('c'), smallFile('LICENSE')]
   const { repoId, snapshotId } = await addListed(catalog, 'Qwen/A', files, ['c'])
   const job = await catalog.leaseJob({ ...ANY_JOB, repos: [repoId] })
   await catalog.failJob(job?.jobId ?? -1, 'TRANSFER_STALLED', 5000, [eventOf()])
@@ -113,6 +115,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.events({ type: 'repo-updated', limit: 10 })
   await catalog.events({ repo: refOf('Qwen/A').name, limit: 10 })
   await useOutbox(catalog.outbox)
+  await useLicenses(catalog.licenses, repoId, snapshotId)
 
   assert.ok(explained.size > 80, `only ${explained.size} statements were looked at`)
   assert.deepEqual(scans, [])
@@ -142,6 +145,19 @@ async function useOutbox(outbox: AlertOutbox): Promise<void> {
   assert.equal(await outbox.giveUp('a', 5, 5), 1)
   await outbox.messageSent('a', row, 1, notice)
   await outbox.channelStates()
+}
+
+async function useLicenses(licenses: LicenseLedger, repoId: number, snapshotId: number): Promise<void> {
+  await licenses.unrecorded(10)
+  await licenses.recordedUpTo(snapshotId)
+  await licenses.takeUnread(10)
+  const reading = { role: 'license', match: { kind: 'unknown' }, wordsSha256: 'a' } as const
+  await licenses.recordReading('a'.repeat(64) as Sha256, reading)
+  await licenses.comparable(10)
+  await licenses.recordCompared(snapshotId, [])
+  await licenses.lastCompared(repoId)
+  await licenses.history(repoId, 10)
+  await licenses.formAt(refOf('Qwen/A').name, '')
 }
 
 function isWholeScan(detail: string, text: string): boolean {

@@ -1,5 +1,6 @@
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, errors } from 'undici'
-import { type AddressGuard, AddressRefusedError } from './address-guard.ts'
+import { AddressRefusedError } from '../lib/private-address.ts'
+import type { AddressGuard } from './address-guard.ts'
 
 /** Addresses of proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold them. */
 export interface ProxyOptions {

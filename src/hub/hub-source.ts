@@ -1,6 +1,7 @@
 import { ArchiveError } from '../domain/errors.ts'
 import type { Clock, HubSource, Log } from '../ports.ts'
-import { AddressGuard, type ResolveName } from './address-guard.ts'
+import type { ResolveName } from '../lib/private-address.ts'
+import { AddressGuard } from './address-guard.ts'
 import { askRepo } from './ask-repo.ts'
 import { readEndpoint } from './endpoint.ts'
 import { fetchSmall } from './fetch-small.ts'

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
-import { AddressGuard, isPrivateAddress } from '../../src/hub/address-guard.ts'
+import { AddressGuard } from '../../src/hub/address-guard.ts'
+import { isPrivateAddress } from '../../src/lib/private-address.ts'
 import { readTarget, type Target } from '../../src/hub/url-target.ts'
 
 function target(text: string): Target {

@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import type { Catalog } from './catalog-port.ts'
+import type { AlertChannel } from './alert-port.ts'
 import { settingsOf, type Config } from './config/config.ts'
 import { acquireArchiveLock } from './db/archive-lock.ts'
 import { openCatalog } from './db/open-catalog.ts'
@@ -10,6 +11,7 @@ import { diskError } from './lib/fs-durable.ts'
 import { HashPool } from './lib/hash-files.ts'
 import { localSocketPath, requestLocally } from './lib/local-socket.ts'
 import { programVersion } from './lib/program-version.ts'
+import { openChannels, type ChannelSurroundings } from './notify/open-channels.ts'
 import type { OpenedArchive } from './opened-archive.ts'
 import type { Clock, HubSource, Log, ServiceLink } from './ports.ts'
 import { createBlobStore } from './store/blob-store.ts'
@@ -46,9 +48,13 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
   const marker = await openArchiveFolder(root, { create: mayWrite, log })
   const { catalog, writable, refusal } = await openForWork(stack, root, marker.archiveId, options)
   const records = createRecordStore({ root })
+  const channels = channelsOf(config, clock)
   if (writable) {
     await catalog.releaseAllLeases()
     await catalog.continueEventsAfter(await records.lastEventSeq())
+    // Before anything is logged: from here on a channel is owed every event.
+    const keys = channels.map(({ key }) => key)
+    if (keys.length > 0) await catalog.outbox.openChannels(keys, clock.now())
   }
   const hashPool = stack.use(new HashPool())
   const hubOptions: HubSourceOptions = {
@@ -76,6 +82,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     blobs: createBlobStore({ root, archiveId: marker.archiveId, hashPool, log }),
     records,
     hub,
+    channels,
     witness,
     licenseBook,
     clock,
@@ -85,6 +92,23 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     service,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
+}
+
+/** The alert channels of a configuration. */
+export function channelsOf(config: Config, clock: Clock = systemClock): readonly AlertChannel[] {
+  const { smtp } = config
+  const surroundings: ChannelSurroundings = {
+    clock,
+    proxy: proxyOf(config),
+    smtp: smtp === undefined ? undefined : { ...smtp, password: smtp.password?.reveal() },
+  }
+  const options = config.notify.map(({ channel, url, secret, ...rest }) => ({
+    ...rest,
+    kind: channel,
+    address: url.reveal(),
+    secret: secret?.reveal(),
+  }))
+  return openChannels(options, surroundings)
 }
 
 /** Makes and marks the archive folder, which may exist already if it is empty. */

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { openArchive } from './compose.ts'
+import type { AlertChannel } from './alert-port.ts'
+import { channelsOf, openArchive } from './compose.ts'
 import { settingsOf } from './config/config.ts'
 import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/load-config.ts'
 import { ArchiveError, ERROR_CODES, errorCodeOf } from './domain/errors.ts'
@@ -8,6 +9,7 @@ import type { Settings } from './domain/settings.ts'
 import type { WatchEntry } from './domain/watch.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import { Activity } from './pipeline/activity.ts'
+import { runAlertLoop } from './pipeline/alert-loop.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
 import { applyPolicyChanges, exportEvents, planHeads, raisePlanFailures } from './pipeline/plan-snapshots.ts'
 import { readLicenses } from './pipeline/read-licenses.ts'
@@ -37,10 +39,15 @@ export interface ServiceInput {
   readonly clock?: Clock
 }
 
+/** Replaced when the configuration file changes; `deps` always shows the present ones. */
+interface Live {
+  settings: Settings
+  channels: readonly AlertChannel[]
+}
+
 interface Service {
   readonly deps: PipelineDeps
-  /** Replaced when the configuration file changes; `deps.settings` always shows the present ones. */
-  readonly live: { settings: Settings }
+  readonly live: Live
   readonly log: Log
   /** Watch key → when it is polled next and how often it failed in a row. */
   readonly due: Map<string, { atMs: number; failures: number }>
@@ -62,7 +69,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   })
   await using opened = archive
   const activity = new Activity(input.progress, opened.clock)
-  const live = { settings: opened.settings }
+  const live: Live = { settings: opened.settings, channels: opened.channels }
   const service: Service = {
     deps: withLiveSettings({ ...opened, progress: activity }, live),
     live,
@@ -82,6 +89,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     isReady.then(() => watchLoop(service, signal)),
     isReady.then(() => jobLoop(service, signal)),
     isReady.then(() => keepingLoop(service, input, signal)),
+    runAlertLoop(service.deps, signal),
   ]
   try {
     await Promise.race(loops)
@@ -96,8 +104,14 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
 }
 
 /** Work that is under way for days must not go on by a configuration that was replaced. */
-function withLiveSettings(deps: PipelineDeps, live: { readonly settings: Settings }): PipelineDeps {
-  return Object.defineProperty({ ...deps }, 'settings', { get: () => live.settings, enumerable: true })
+function withLiveSettings(deps: PipelineDeps, live: Readonly<Live>): PipelineDeps {
+  return Object.defineProperties(
+    { ...deps },
+    {
+      settings: { get: () => live.settings, enumerable: true },
+      channels: { get: () => live.channels, enumerable: true },
+    },
+  )
 }
 
 /** Polls whichever watch is due, one at a time, and lists what is new. */
@@ -300,6 +314,7 @@ async function reload(service: Service, input: ServiceInput, signal: AbortSignal
   try {
     const loaded = await loadConfig(input.source, signal)
     service.live.settings = settingsOf(loaded.config)
+    await useChannels(service, channelsOf(loaded.config, service.deps.clock))
     const redecided = await applyPolicyChanges(service.deps, signal)
     service.log.info({ component: 'service', redecided }, 'configuration read again; hub and archive need a restart')
   } catch (error) {
@@ -309,6 +324,13 @@ async function reload(service: Service, input: ServiceInput, signal: AbortSignal
       'configuration not usable; the old one stays',
     )
   }
+}
+
+/** A channel that is new is owed every event from now on. */
+async function useChannels({ deps, live }: Service, channels: readonly AlertChannel[]): Promise<void> {
+  const keys = channels.map(({ key }) => key)
+  if (keys.length > 0) await deps.catalog.outbox.openChannels(keys, deps.clock.now())
+  live.channels = channels
 }
 
 async function answerCommand(

@@ -22,6 +22,7 @@ export async function main(words: readonly string[]): Promise<void> {
     clock: systemClock,
     signal: stopSignals(process),
     openArchive: async (config, options) => (await import('./compose.ts')).openArchive(config, options),
+    openChannels: async (config) => (await import('./compose.ts')).channelsOf(config),
     initArchive: async (config, log) => (await import('./compose.ts')).initArchive(config, log),
     runService: async (input, stopping) => (await import('./daemon.ts')).runService(input, stopping),
   }

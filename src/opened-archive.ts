@@ -1,3 +1,4 @@
+import type { AlertChannel } from './alert-port.ts'
 import type { Catalog } from './catalog-port.ts'
 import type { CommitId, Sha256 } from './domain/digest.ts'
 import type { ArchiveError } from './domain/errors.ts'
@@ -15,6 +16,8 @@ export interface OpenedArchive extends AsyncDisposable {
   readonly blobs: BlobStore
   readonly records: RecordStore
   readonly hub: HubSource
+  /** Who is told of events, as the configuration has it. */
+  readonly channels: readonly AlertChannel[]
   readonly witness: WitnessBook
   /** The known licences; read when first asked for. */
   readonly licenseBook: () => Promise<LicenseBook>

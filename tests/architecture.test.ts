@@ -31,6 +31,8 @@ const WITHOUT_NODE = ['domain', 'ports', 'pipeline', 'maintenance']
 const OWNERS_OF_PACKAGES = new Map<string, readonly string[]>([
   ['@huggingface/hub', ['hub']],
   ['undici', ['hub', 'notify']],
+  ['nodemailer', ['notify']],
+  ['feed', ['notify']],
   ['kysely', ['db']],
   ['better-sqlite3', ['db']],
   ['p-queue', ['pipeline', 'maintenance']],

@@ -1,5 +1,6 @@
 import type { LoadedConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
+import type { AlertChannel } from '../alert-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Clock, Progress } from '../ports.ts'
 import type { CommandInput } from './command-input.ts'
@@ -47,6 +48,8 @@ export interface CommandContext {
    * @throws ArchiveError ARCHIVE_MISSING_MARKER, ARCHIVE_LOCKED, …
    */
   openArchive(mode: 'read' | 'write' | 'auto', options?: OpenArchiveOptions): Promise<OpenedArchive>
+  /** The configured alert channels. */
+  openChannels(): Promise<readonly AlertChannel[]>
   /** Makes and marks the archive folder; one that is an archive already is left as it is. */
   initArchive(config: Config): Promise<void>
   /** The service, until the signal asks it to stop. @throws ArchiveError ARCHIVE_LOCKED, … */

@@ -3,6 +3,7 @@ import { doctorCommand } from './doctor.ts'
 import { eventsCommand } from './events.ts'
 import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
+import { notifyGroup } from './notify.ts'
 import { planCommand } from './plan.ts'
 import type { CommandGroup } from './program.ts'
 import { queueGroup } from './queue.ts'
@@ -31,4 +32,5 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   verifyCommand,
   restoreCommand,
   eventsCommand,
+  notifyGroup,
 ]

@@ -33,10 +33,6 @@ export async function checkConfig(loaded: LoadedConfig): Promise<Check[]> {
   const { file, warnings } = loaded
   const message = file === undefined ? 'none; defaults are used ("weightvault init" writes one)' : file
   const checks: Check[] = [{ name: 'config', status: 'ok', message }]
-  if (loaded.config.notify.length > 0) {
-    const text = 'notify has no effect in this release: nobody is told about events'
-    checks.push({ name: 'config', status: 'warn', message: text, advice: 'look at "weightvault events --follow"' })
-  }
   for (const warning of warnings) checks.push({ name: 'config', status: 'warn', message: warning, advice: warning })
   const holdsToken = file !== undefined && loaded.tokenSource?.startsWith('config') === true
   const mode = holdsToken ? (await stat(file)).mode : 0

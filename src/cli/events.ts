@@ -1,5 +1,5 @@
 import { EVENT_TYPES, SEVERITIES, type LoggedEvent } from '../domain/events.ts'
-import { printRepo } from '../domain/repo.ts'
+import { eventJson } from '../domain/event-json.ts'
 import type { EventFilter } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { closestWord } from '../config/closest-word.ts'
@@ -119,10 +119,7 @@ async function* followEvents(
 }
 
 async function* jsonEvents(rows: AsyncIterable<LoggedEvent>): AsyncIterable<unknown> {
-  for await (const { seq, id, type, severity, repo, at, before, after, detail } of rows) {
-    const name = repo === undefined ? null : printRepo(repo)
-    yield { seq, id, type, severity, repo: name, at, before: before ?? null, after: after ?? null, detail }
-  }
+  for await (const event of rows) yield eventJson(event)
 }
 
 async function* eventLines(

@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig, type LoadConfigInput } from '../config/load-config.ts'
 import { createLogger, type LogLevel } from '../lib/logger.ts'
+import type { AlertChannel } from '../alert-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Clock, Log, Progress } from '../ports.ts'
 import { COMMANDS } from './commands.ts'
@@ -32,6 +33,7 @@ export interface CliEffects {
   /** Aborts at the first signal; its reason is an ArchiveError INTERRUPTED. */
   readonly signal: AbortSignal
   openArchive(config: Config, options: OpenRequest): Promise<OpenedArchive>
+  openChannels(config: Config): Promise<readonly AlertChannel[]>
   initArchive(config: Config, log: Log): Promise<void>
   runService(input: ServiceRequest, stopping: AbortSignal): Promise<void>
 }
@@ -155,6 +157,7 @@ class Session implements AsyncDisposable {
       archiveFlag: this.#flags.archive,
       loadConfig: () => (this.#loaded ??= this.#load()),
       openArchive: (mode, options) => this.#open(mode, options),
+      openChannels: async () => this.#effects.openChannels((await (this.#loaded ??= this.#load())).config),
       initArchive: (config) => this.#effects.initArchive(config, this.#log('warn')),
       runService: () => this.#runService(),
       progress: () => this.#progressView(),

@@ -5,6 +5,7 @@ import type { ActivityReport } from '../pipeline/activity.ts'
 import type { CatalogTotals, WatchState } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted, formatCount } from './ago.ts'
+import { channelColumns, channelsJson, readChannelRows, type ChannelRow } from './channel-rows.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import { harmless } from './printer.ts'
 import { readActivity } from './read-activity.ts'
@@ -36,12 +37,13 @@ interface Status {
   readonly freeBytes: number
   /** Events of damage that was found in what is archived, oldest first. */
   readonly damage: readonly LoggedEvent[]
+  readonly channels: readonly ChannelRow[]
 }
 
 async function status(context: CommandContext): Promise<Outcome> {
   const archive = await context.openArchive('read')
   const { catalog, blobs } = archive
-  const [totals, states, isPaused, freeBytes, partialBytes, activity, damage] = await Promise.all([
+  const [totals, states, isPaused, freeBytes, partialBytes, activity, damage, channels] = await Promise.all([
     catalog.totals(),
     catalog.watchStates(),
     catalog.isPaused(),
@@ -49,10 +51,11 @@ async function status(context: CommandContext): Promise<Outcome> {
     blobs.partialBytes(),
     readActivity(archive, context.signal),
     catalog.events({ type: 'fixity-failed', limit: MAX_DAMAGE_READ }),
+    readChannelRows(archive),
   ])
   const usedBytes = totals.blobBytes + partialBytes
   const watches = watchRows(archive, states)
-  const found: Status = { activity, totals, watches, isPaused, usedBytes, freeBytes, damage }
+  const found: Status = { activity, totals, watches, isPaused, usedBytes, freeBytes, damage, channels }
   return outcome(statusJson(archive, found), (screen) => statusText(archive, found, screen))
 }
 
@@ -91,6 +94,7 @@ function statusJson(archive: OpenedArchive, found: Status): unknown {
     disk: { freeBytes, reserveBytes: settings.reserveBytes },
     oldestVerifiedAt: totals.oldestVerifiedAt ?? null,
     damage: { found: found.damage.length, lastAt: found.damage.at(-1)?.at ?? null },
+    channels: channelsJson(found.channels),
     totals,
   }
 }
@@ -119,7 +123,12 @@ function statusText(archive: OpenedArchive, found: Status, screen: Screen): stri
   const table = renderTable(watchColumns(screen), shown, screen.columns, palette.faint)
   const more = found.watches.length - shown.length
   const watches = shown.length === 0 ? 'Nothing is watched.' : `${table}${more > 0 ? `\n… ${more} more` : ''}`
-  return [...lines, ...activeLines(found.activity, screen), '', watches].join('\n')
+  return [...lines, ...activeLines(found.activity, screen), '', watches, ...channelLines(found, screen)].join('\n')
+}
+
+function channelLines({ channels }: Status, screen: Screen): string[] {
+  if (channels.length === 0) return []
+  return ['', renderTable(channelColumns(screen), channels, screen.columns, screen.palette.faint)]
 }
 
 function damageLines({ damage }: Status, { palette, nowMs }: Screen): [string, string][] {

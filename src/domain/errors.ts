@@ -38,6 +38,8 @@ export const ERROR_CODES = {
   TRANSFER_INVALID: { exitCode: 8, retry: 'later' },
   PARTIAL_DAMAGED: { exitCode: 8, retry: 'now' },
   DIGEST_MISMATCH: { exitCode: 8, retry: 'later' },
+  CHANNEL_UNREACHABLE: { exitCode: 8, retry: 'later' },
+  CHANNEL_REFUSED: { exitCode: 8, retry: 'later' },
   ARCHIVE_MISSING_MARKER: { exitCode: 9, retry: 'later' },
   ARCHIVE_FORMAT_UNKNOWN: { exitCode: 9, retry: 'never' },
   ARCHIVE_LOCKED: { exitCode: 9, retry: 'later' },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OutputClosed } from '../../src/cli/printer.ts'
 import { runCli, type CliEffects, type Stream } from '../../src/cli/run-cli.ts'
-import { initArchive, openArchive } from '../../src/compose.ts'
+import { channelsOf, initArchive, openArchive } from '../../src/compose.ts'
 import { runService } from '../../src/daemon.ts'
 import { ArchiveError } from '../../src/domain/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -63,6 +63,7 @@ export class CliFolder implements AsyncDisposable {
       clock: systemClock,
       signal: options.signal ?? new AbortController().signal,
       openArchive,
+      openChannels: (config) => Promise.resolve(channelsOf(config)),
       initArchive,
       runService,
       ...options.effects,

@@ -464,16 +464,6 @@ test('init --archive writes that folder into the file, and says so where a file 
   assert.match(other.out, /the configuration still says .*weights; edit "archive" in it, or pass --archive/)
 })
 
-test('doctor warns that notify has no effect yet', async () => {
-  await using folder = await CliFolder.make(
-    'archive: ./archive\nnotify: [{ to: "ntfy://hooks.example/topic" }]\nwatch: []\n',
-  )
-
-  const called = await folder.call(['doctor'])
-
-  assert.match(called.out, /config +warn +notify has no effect in this release/)
-})
-
 test('doctor says what is wrong and what to do: 8 for the Hub alone, 1 for this machine', async () => {
   await using hub = await startSimHub()
   hub.world.addRepo('Qwen/A-1B', model('a'))

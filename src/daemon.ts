@@ -6,23 +6,20 @@ import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/lo
 import { ArchiveError, ERROR_CODES, errorCodeOf } from './domain/errors.ts'
 import { parseRepoArgument } from './domain/repo.ts'
 import type { Settings } from './domain/settings.ts'
-import type { WatchEntry } from './domain/watch.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import { Activity } from './pipeline/activity.ts'
 import { runAlertLoop } from './pipeline/alert-loop.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
-import { applyPolicyChanges, exportEvents, planHeads, raisePlanFailures } from './pipeline/plan-snapshots.ts'
+import { applyPolicyChanges, exportEvents } from './pipeline/plan-snapshots.ts'
 import { readLicenses } from './pipeline/read-licenses.ts'
 import { runJobs } from './pipeline/run-jobs.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
-import { pollWatch } from './pipeline/watch-hub.ts'
+import { WatchLoop } from './pipeline/watch-loop.ts'
 import type { Clock, Log, Progress } from './ports.ts'
 
 /** Longest time between two looks at the configuration file, the disk and the queue. */
 const TICK_MS = 5000
-/** How soon a watch that failed is polled again; doubles up to its own `every`. */
-const FIRST_RETRY_MS = 15_000
 /** How soon work goes on after the disk refused it; doubles up to the longest pause. */
 const FIRST_DISK_PAUSE_MS = 5000
 const LONGEST_DISK_PAUSE_MS = 60_000
@@ -49,8 +46,6 @@ interface Service {
   readonly deps: PipelineDeps
   readonly live: Live
   readonly log: Log
-  /** Watch key → when it is polled next and how often it failed in a row. */
-  readonly due: Map<string, { atMs: number; failures: number }>
   held: Held | undefined
 }
 
@@ -74,9 +69,11 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     deps: withLiveSettings({ ...opened, progress: activity }, live),
     live,
     log: input.log,
-    due: new Map(),
     held: undefined,
   }
+  const watches = new WatchLoop(service.deps, async () => {
+    service.held = await scheduleJobs(service.deps, service.held)
+  })
   const socketPath = localSocketPath(opened.root, opened.catalog.archiveId)
   await using _socket = await serveLocally(socketPath, (operation, parameters) =>
     answerCommand(service, activity, operation, parameters),
@@ -86,7 +83,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   const signal = AbortSignal.any([stopping, stop.signal])
   const isReady = applyPolicies(service, signal)
   const loops = [
-    isReady.then(() => watchLoop(service, signal)),
+    isReady.then(() => watches.run(signal)),
     isReady.then(() => jobLoop(service, signal)),
     isReady.then(() => keepingLoop(service, input, signal)),
     runAlertLoop(service.deps, signal),
@@ -112,99 +109,6 @@ function withLiveSettings(deps: PipelineDeps, live: Readonly<Live>): PipelineDep
       channels: { get: () => live.channels, enumerable: true },
     },
   )
-}
-
-/** Polls whichever watch is due, one at a time, and lists what is new. */
-async function watchLoop(service: Service, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    signal.throwIfAborted()
-    const { deps } = service
-    const nowMs = deps.clock.now()
-    const watch = await nextDue(service, nowMs)
-    if (watch === 'refused') {
-      await deps.clock.sleep(TICK_MS, signal)
-      continue
-    }
-    if (watch === undefined) {
-      await deps.clock.sleep(Math.min(TICK_MS, waitMs(service, nowMs)), signal)
-      continue
-    }
-    await pollAndPlan(service, watch, signal)
-  }
-}
-
-/** The watch that is due longest; `refused` when the disk does not let us ask the catalog. */
-async function nextDue(service: Service, nowMs: number): Promise<WatchEntry | 'refused' | undefined> {
-  try {
-    return await longestDue(service, nowMs)
-  } catch (error) {
-    if (ERROR_CODES[errorCodeOf(error)].exitCode !== 9) throw error
-    service.log.warn({ component: 'watch', code: errorCodeOf(error), err: error }, 'catalog not readable')
-    return 'refused'
-  }
-}
-
-async function longestDue(service: Service, nowMs: number): Promise<WatchEntry | undefined> {
-  let next: WatchEntry | undefined
-  let nextAt = Number.POSITIVE_INFINITY
-  for (const watch of service.deps.settings.watches) {
-    const state = service.due.get(watch.key) ?? (await firstDue(service, watch))
-    // A clock that was set back must not put a poll off for the length of the jump.
-    state.atMs = Math.min(state.atMs, nowMs + Math.max(watch.everyMs, FIRST_RETRY_MS))
-    service.due.set(watch.key, state)
-    if (state.atMs <= nowMs && state.atMs < nextAt) {
-      next = watch
-      nextAt = state.atMs
-    }
-  }
-  return next
-}
-
-/** After a start a watch waits for the rest of its period, so that restarts do not hammer the Hub. */
-async function firstDue(service: Service, watch: WatchEntry): Promise<{ atMs: number; failures: number }> {
-  const state = await service.deps.catalog.watchState(watch.key)
-  const last = state?.lastErrorCode === undefined ? state?.lastOkAt : undefined
-  const now = service.deps.clock.now()
-  return {
-    atMs: last === undefined ? now : Math.min(Date.parse(last) + watch.everyMs, now + watch.everyMs),
-    failures: 0,
-  }
-}
-
-function waitMs(service: Service, nowMs: number): number {
-  const times = service.deps.settings.watches.map((watch) => service.due.get(watch.key)?.atMs ?? nowMs)
-  return Math.max(10, Math.min(...times) - nowMs)
-}
-
-async function pollAndPlan(service: Service, watch: WatchEntry, signal: AbortSignal): Promise<void> {
-  const { deps, log } = service
-  const failures = service.due.get(watch.key)?.failures ?? 0
-  try {
-    await pollWatch(deps, watch, signal)
-    const planned = await planHeads(deps, watch.key, signal)
-    await raisePlanFailures(deps, planned.failures)
-    const retryMs = planned.failures.length > 0 ? Math.min(FIRST_RETRY_MS * 4, watch.everyMs) : watch.everyMs
-    service.due.set(watch.key, { atMs: deps.clock.now() + retryMs, failures: 0 })
-    service.held = await scheduleJobs(deps, service.held)
-  } catch (error) {
-    signal.throwIfAborted()
-    const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 10), Math.max(watch.everyMs, FIRST_RETRY_MS))
-    service.due.set(watch.key, { atMs: deps.clock.now() + pauseMs, failures: failures + 1 })
-    const code = errorCodeOf(error)
-    log.warn({ component: 'watch', watch: watch.key, code, retryMs: pauseMs, err: error }, 'poll failed')
-    if (code === 'HUB_UNREACHABLE' && failures === 0) {
-      deps.progress.waiting(
-        `the Hub at ${deps.hub.endpoint} is unreachable; trying again by itself. What is archived stays usable. ` +
-          '`npm run demo` (in a checkout) shows weightvault without a network',
-        deps.clock.now() + pauseMs,
-      )
-    }
-    if (ERROR_CODES[code].exitCode === 9) deps.progress.waiting(messageOf(error), deps.clock.now() + pauseMs)
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** Downloads whatever may move; pauses by itself when the disk refuses, and goes on by itself. */

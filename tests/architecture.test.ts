@@ -42,6 +42,7 @@ const OWNERS_OF_PACKAGES = new Map<string, readonly string[]>([
   ['pino', ['lib']],
   ['pino-pretty', ['lib']],
   ['spdx-expression-parse', ['lib']],
+  ['diff', ['lib']],
   ['yaml', ['config', 'lib']],
   ['zod', ['config']],
 ])

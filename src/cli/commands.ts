@@ -2,6 +2,7 @@ import type { Command } from './command.ts'
 import { doctorCommand } from './doctor.ts'
 import { eventsCommand } from './events.ts'
 import { initCommand } from './init.ts'
+import { licensesCommand } from './licenses.ts'
 import { listCommand } from './list.ts'
 import { notifyGroup } from './notify.ts'
 import { planCommand } from './plan.ts'
@@ -27,6 +28,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   whyCommand,
   listCommand,
   showCommand,
+  licensesCommand,
   statusCommand,
   queueGroup,
   verifyCommand,

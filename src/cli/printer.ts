@@ -65,8 +65,8 @@ export function harmless(text: string): string {
   return text.split('\n').map(displayName).join('\n')
 }
 
-// JSON leaves DEL, C1 and bidirectional controls as they are; they could rewrite what a terminal shows.
-function escapeControls(json: string): string {
+/** JSON leaves DEL, C1 and bidirectional controls as they are; they could rewrite what a terminal shows. */
+export function escapeControls(json: string): string {
   return json.replaceAll(
     /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

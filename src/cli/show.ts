@@ -8,6 +8,7 @@ import { countOption, flagOption, readRepo, type CommandInput } from './command-
 import { evidenceText } from '../domain/event-words.ts'
 import { findSnapshot } from './find-repo.ts'
 import { jsonObject } from './json-pieces.ts'
+import { licenseJson } from './license-json.ts'
 import { harmless } from './printer.ts'
 import { eachFile } from './read-pages.ts'
 import { fileJson, isHeld, repoJson, snapshotJson } from './repo-json.ts'
@@ -16,6 +17,8 @@ import { layoutTable, renderHeader, renderRow, type Column } from './table.ts'
 
 const FILES_FOR_PEOPLE = 500
 const SNAPSHOTS_FOR_PEOPLE = 10
+/** Commits whose licence is shown. */
+const LICENSES = 1000
 /** From here on a whole SHA-256 fits beside a path. */
 const WIDE_COLUMNS = 150
 
@@ -52,7 +55,11 @@ async function show(context: CommandContext, input: CommandInput): Promise<Outco
         snapshot: snapshotJson(snapshot),
         upstreamEvidence: row.upstreamEvidence ?? null,
       }
-      return jsonObject(head, [{ key: 'files', elements: files }], () => ({ licenses: licensesJson(row) }))
+      const licenses = jsonLicenses(archive, row)
+      return jsonObject(head, [
+        { key: 'files', elements: files },
+        { key: 'licenses', elements: licenses },
+      ])
     },
     async *text(screen) {
       yield `${factsText(row, snapshot, screen)}\n\n`
@@ -80,17 +87,9 @@ async function* jsonFiles(
   }
 }
 
-function licensesJson(row: RepoRow): unknown[] {
-  const { license, license_name, license_link } = row.license
-  return [
-    {
-      license: license ?? null,
-      license_name: license_name ?? null,
-      license_link: license_link ?? null,
-      seenAt: row.lastSeenAt,
-      commit: row.head ?? null,
-    },
-  ]
+/** The licence of every commit, newest first. */
+async function* jsonLicenses(archive: Pick<OpenedArchive, 'catalog'>, row: RepoRow): AsyncIterable<unknown> {
+  for (const entry of await archive.catalog.licenses.history(row.repoId, LICENSES)) yield licenseJson(archive, entry)
 }
 
 function factsText(row: RepoRow, snapshot: SnapshotRow, screen: Screen): string {

@@ -74,13 +74,13 @@ const MEANINGS: Readonly<Record<EventType, EventMeaning>> = {
   'license-changed': {
     title: 'licence changed',
     means:
-      'The repository states another licence than before. Copies taken earlier were offered under the earlier one.',
+      'What the repository says of its licence differs from before, or from its own licence file. Copies taken earlier were offered under what it said then.',
     todo: 'Have someone who may judge it read the new licence before you use later commits.',
   },
   'license-text-changed': {
     title: 'licence text changed',
     means: 'The text of the licence differs from before, whatever its name says.',
-    todo: 'Read the difference before you use later commits.',
+    todo: 'Read the difference before you use later commits: "weightvault licenses REPO --diff" shows it.',
   },
   'bytes-purged': {
     title: 'listed bytes are gone',

@@ -1,5 +1,5 @@
 import type { ChangeEvent, EventType } from './events.ts'
-import { because, brief, changes, gate, reference, totals } from './event-words.ts'
+import { because, brief, changes, gate, licenseReads, reference, totals } from './event-words.ts'
 
 type Sentence = (event: ChangeEvent) => string
 
@@ -20,8 +20,11 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'ref-moved': (event) => `moved ${reference(event.detail)} (${change(event)})`,
   'ref-deleted': ({ before, detail }) => `lost ${reference(detail)} (it was ${brief(before)})`,
   'files-replaced': (event) => `replaced weights under the same name${changes(event.detail)} (${change(event)})`,
-  'license-changed': (event) => `changed its licence: ${change(event)}`,
-  'license-text-changed': (event) => `changed the text of its licence (${change(event)})`,
+  'license-changed': (event) =>
+    event.detail['contradiction'] === true
+      ? `states ${brief(event.detail['stated'])} on its card, but ${brief(event.detail['path'])} reads ${brief(event.detail['reads'])}`
+      : `changed its licence: ${change(event)}`,
+  'license-text-changed': (event) => licenseText(event),
   'bytes-purged': ({ detail }) => `does not offer bytes any more that it listed${changes(detail)}${because(detail)}`,
   'upstream-damaged': ({ detail }) => {
     if (detail['isRemark'] === true) {
@@ -52,6 +55,13 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
 /** What one event means, as a sentence without the repository's name. Everything in it is safe to print. */
 export function eventSentence(event: ChangeEvent): string {
   return SENTENCES[event.type](event)
+}
+
+function licenseText({ before, after, detail }: ChangeEvent): string {
+  const file = detail['path'] === undefined ? 'its licence file' : brief(detail['path'])
+  if (before === null && after !== null) return `has a new licence text, ${file}: ${licenseReads(after)}`
+  if (after === null && before !== null) return `removed its licence text ${file}, which read ${licenseReads(before)}`
+  return `changed the text of its licence ${file}: ${licenseReads(before)} → ${licenseReads(after)}`
 }
 
 function change({ before, after }: ChangeEvent): string {

@@ -45,6 +45,13 @@ export function gate(value: unknown): string {
   return value === false ? 'open' : value === true ? 'gated' : brief(value)
 }
 
+/** What a licence text was found to be: `altered Apache-2.0 (1a2b3c4d5e)`. */
+export function licenseReads(state: unknown): string {
+  const fields = fieldsOf(state)
+  const digest = isGiven(fields.get('sha256')) ? ` (${brief(fields.get('sha256'))})` : ''
+  return `${brief(fields.get('reads'))}${digest}`
+}
+
 /** The branch or tag that an event is about. */
 export function reference(detail: Detail): string {
   return brief(detail['ref'] ?? detail['name'] ?? 'a branch or tag')

@@ -2,12 +2,14 @@ import type { AlertOutbox } from './alert-port.ts'
 import type {
   CardFacts,
   CatalogTotals,
+  CompletedJob,
   DecidedSnapshot,
   EventFilter,
   FileRow,
   Job,
   KnownRepo,
   ListingRecord,
+  NewDamage,
   PendingSnapshot,
   PlanRow,
   PlanTotals,
@@ -31,10 +33,9 @@ import type { FileDecision } from './domain/decision.ts'
 import type { CommitId, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
 import type { ContentKey, Sibling } from './domain/listing.ts'
-import type { Attestor, Coverage } from './domain/manifest.ts'
+import type { Coverage } from './domain/manifest.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
 import type { LicenseLedger } from './license-port.ts'
-import type { Digests } from './ports.ts'
 
 /**
  * The index of the archive and its event log. Every method is one transaction; nothing here touches blobs or the
@@ -129,6 +130,7 @@ export interface Catalog extends AsyncDisposable {
    * is completed, failed or released.
    * @param options.maxBytes no larger job is taken; default: any size
    * @param options.maxBytesOf another limit for these contents, of which some bytes are there already
+   * @param options.largerThan contents of this size and smaller are left to `leaseJobs`
    */
   leaseJob(options: {
     nowMs: number
@@ -136,7 +138,17 @@ export interface Catalog extends AsyncDisposable {
     repos?: readonly number[]
     maxBytes?: number
     maxBytesOf?: ReadonlyMap<ContentKey, number>
+    largerThan?: number
   }): Promise<Job | undefined>
+  /** The same for many contents of at most `maxSize` at once, as many of them as have `maxTotalBytes` together. */
+  leaseJobs(options: {
+    nowMs: number
+    smallOnly: boolean
+    repos?: readonly number[]
+    maxSize: number
+    maxTotalBytes: number
+    limit: number
+  }): Promise<Job[]>
   /**
    * Makes waiting jobs due now (a human asked), except those whose bytes arrived wrong: these keep their pause.
    * `repos` restricts it to jobs wanted by those repos.
@@ -144,15 +156,28 @@ export interface Catalog extends AsyncDisposable {
   makeDue(repos?: readonly number[]): Promise<void>
   /** Earliest time a waiting job becomes due. */
   nextDueMs(repos?: readonly number[]): Promise<number | undefined>
-  /** Bytes are published: blob row, held files, aggregates; the job goes. Returns snapshots now complete. */
-  completeJob(jobId: number, digests: Digests, attestedBy: readonly Attestor[], at: string): Promise<number[]>
+  /**
+   * Bytes are published: blob rows, held files, aggregates; the jobs go. A blob that was damaged is repaired now, with an
+   * event. Returns snapshots now complete, and the events.
+   */
+  completeJobs(
+    done: readonly CompletedJob[],
+    at: string,
+  ): Promise<{ readonly complete: number[]; readonly events: LoggedEvent[] }>
   /**
    * Lets a job wait until its next try. A commit that was unknown three times running (SNAPSHOT_UNKNOWN) is gone: the
    * snapshot is blocked with that code, if it alone wants these bytes.
    */
   failJob(jobId: number, code: string, nextTryMs: number, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
-  /** Gives a leased job back untouched (shutdown, disk full). */
-  releaseJob(jobId: number): Promise<void>
+  /** A source served other bytes for this content: it is asked last from now on, and not before that time. */
+  demoteSource(
+    key: ContentKey,
+    repoId: number,
+    notBeforeMs: number,
+    events: readonly ChangeEvent[],
+  ): Promise<LoggedEvent[]>
+  /** Gives leased jobs back untouched (shutdown, disk full). */
+  releaseJobs(jobIds: readonly number[]): Promise<void>
   /** At start: leases of a process that is gone. */
   releaseAllLeases(): Promise<number>
 
@@ -168,6 +193,11 @@ export interface Catalog extends AsyncDisposable {
   ): Promise<LoggedEvent[]>
 
   // verify
+  /**
+   * Blobs that are not what they were: whatever holds them wants them again, and their events are logged. What was noted
+   * before and not repaired since is no news and changes nothing.
+   */
+  recordDamage(damage: readonly NewDamage[], at: string): Promise<LoggedEvent[]>
   recordVerified(sha256s: readonly Sha256[], at: string): Promise<void>
 
   // queue control

@@ -6,7 +6,7 @@ import type { Attestor, Coverage } from './domain/manifest.ts'
 import type { Gate, LicenseFacts, RepoFacts, RepoName, RepoRef } from './domain/repo.ts'
 import type { HubRef } from './domain/ref-changes.ts'
 import type { UpstreamState } from './domain/repo-state.ts'
-import type { HubFile } from './ports.ts'
+import type { ContentSource, Digests } from './ports.ts'
 
 export { UPSTREAM_STATES, type UpstreamState } from './domain/repo-state.ts'
 
@@ -216,7 +216,25 @@ export interface Job {
   /** Code of the last failure. */
   readonly lastCode: string | undefined
   /** Where the bytes can be asked for: repositories and commits that list them, best first. At most 10. */
-  readonly sources: readonly HubFile[]
+  readonly sources: readonly ContentSource[]
+}
+
+/** A leased job whose bytes are published. */
+export interface CompletedJob {
+  readonly jobId: number
+  readonly digests: Digests
+  readonly attestedBy: readonly Attestor[]
+}
+
+/** A held blob that is not what it was. */
+export interface Damage {
+  readonly sha256: Sha256
+  readonly found: 'corrupt' | 'missing'
+}
+
+/** Damage with the event that tells it. */
+export interface NewDamage extends Damage {
+  readonly event: ChangeEvent
 }
 
 /** One file of a snapshot as the catalog has it. */

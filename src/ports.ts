@@ -68,6 +68,20 @@ export interface HubFile {
   readonly path: string
 }
 
+/** Kinds of places that bytes come from. Each has its own way of asking; the proof of the bytes is the same for all. */
+export type SourceOrigin = 'hub'
+
+/** One place where a content is to be had: a file that lists it. */
+export interface ContentSource extends HubFile {
+  readonly origin: SourceOrigin
+  /** The catalog's number of the repository. */
+  readonly repoId: number
+  /** How often it served other bytes for this content. */
+  readonly faults: number
+  /** It is not asked again before (milliseconds since 1970); 0 where nothing is held against it. */
+  readonly notBeforeMs: number
+}
+
 /** Where a file's bytes are to be had right now. May expire: then `openRange` throws LINK_EXPIRED. */
 export interface ResolvedFile {
   readonly file: HubFile

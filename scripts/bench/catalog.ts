@@ -199,7 +199,9 @@ async function work(catalog: Catalog): Promise<void> {
       gitOid: kind === 'git' ? digest : hex(`git of ${job.jobId}`, 40),
       size: job.size,
     } as Digests
-    completions.push((await timed(() => catalog.completeJob(job.jobId, digests, ['hub-lfs-oid'], AT))).ms)
+    completions.push(
+      (await timed(() => catalog.completeJobs([{ jobId: job.jobId, digests, attestedBy: ['hub-lfs-oid'] }], AT))).ms,
+    )
   }
   say('lease a job', quantiles(leases))
   say('complete a job', quantiles(completions))

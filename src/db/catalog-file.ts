@@ -3,6 +3,7 @@ import { ArchiveError } from '../domain/errors.ts'
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import type { LicenseLedger } from '../license-port.ts'
 import type { Log } from '../ports.ts'
+import { prepareBulkComplete, type BulkComplete } from './bulk-complete.ts'
 import { prepareBulk, type Bulk } from './bulk.ts'
 import { appendEvents } from './events.ts'
 import { SqliteLicenseLedger } from './license-ledger.ts'
@@ -16,6 +17,7 @@ export class CatalogFile implements AsyncDisposable {
   readonly outbox: AlertOutbox
   readonly licenses: LicenseLedger
   protected readonly bulk: Bulk
+  protected readonly bulkComplete: BulkComplete
   readonly #handle: SqliteHandle
   readonly #path: string
   readonly #isReadOnly: boolean
@@ -27,6 +29,7 @@ export class CatalogFile implements AsyncDisposable {
     this.archiveId = options.archiveId
     this.#handle = handle
     this.bulk = prepareBulk(handle.raw)
+    this.bulkComplete = prepareBulkComplete(handle.raw)
     this.#path = options.path
     this.#isReadOnly = options.mode === 'read'
     this.#log = options.log

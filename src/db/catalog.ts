@@ -2,12 +2,12 @@ import type { FileDecision } from '../domain/decision.ts'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import type { ContentKey, Sibling } from '../domain/listing.ts'
-import type { Attestor, Coverage } from '../domain/manifest.ts'
+import type { Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
-import type { EventFilter, ListingRecord, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
-import type { Digests } from '../ports.ts'
-import { completeJob } from './complete-job.ts'
+import type { CompletedJob, EventFilter, ListingRecord, NewDamage, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
+import { completeJobs } from './complete-jobs.ts'
+import { noteDamage } from './damage.ts'
 import * as events from './events.ts'
 import { fileByPath, filesPage } from './files.ts'
 import * as jobs from './jobs.ts'
@@ -21,6 +21,7 @@ import { queuePage } from './queue.ts'
 import { applySchedule, bump } from './schedule.ts'
 import { recordSealed, sealable } from './seal.ts'
 import * as snapshots from './snapshots.ts'
+import { demoteSource } from './sources.ts'
 import { totals } from './totals.ts'
 import { recordVerified } from './verified.ts'
 import { WatchedRepos } from './watched-repos.ts'
@@ -86,14 +87,20 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   leaseJob(options: jobs.LeaseOptions) {
     return this.write((db) => jobs.leaseJob(db, options))
   }
+  leaseJobs(options: jobs.BatchLeaseOptions) {
+    return this.write((db) => jobs.leaseJobs(db, options))
+  }
   makeDue(repos?: readonly number[]) {
     return this.write((db) => jobs.makeDue(db, repos))
   }
   nextDueMs(repos?: readonly number[]) {
     return this.read((db) => jobs.nextDueMs(db, repos))
   }
-  completeJob(jobId: number, digests: Digests, attestedBy: readonly Attestor[], at: string) {
-    return this.write((db) => completeJob(db, jobId, digests, { attestedBy, at }))
+  completeJobs(done: readonly CompletedJob[], at: string) {
+    return this.write(async (db) => {
+      const { complete, news } = await completeJobs(db, this.bulkComplete, done, at)
+      return { complete, events: await this.append(db, news) }
+    })
   }
   failJob(jobId: number, code: string, nextTryMs: number, changes: readonly ChangeEvent[]) {
     return this.write(async (db) => {
@@ -101,8 +108,14 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
       return this.append(db, changes)
     })
   }
-  releaseJob(jobId: number) {
-    return this.write((db) => jobs.releaseJob(db, jobId))
+  releaseJobs(jobIds: readonly number[]) {
+    return this.write((db) => jobs.releaseJobs(db, jobIds))
+  }
+  demoteSource(key: ContentKey, repoId: number, notBeforeMs: number, changes: readonly ChangeEvent[]) {
+    return this.write(async (db) => {
+      await demoteSource(db, key, repoId, notBeforeMs)
+      return this.append(db, changes)
+    })
   }
   releaseAllLeases() {
     return this.write((db) => jobs.releaseAllLeases(db))
@@ -122,6 +135,15 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
     return this.write(async (db) => {
       await recordSealed(db, snapshotId, { revision, coverage, sealedAt })
       return this.append(db, changes)
+    })
+  }
+  recordDamage(damage: readonly NewDamage[], at: string) {
+    return this.write(async (db) => {
+      const fresh = await noteDamage(db, damage, at)
+      return this.append(
+        db,
+        fresh.map((one) => one.event),
+      )
     })
   }
   recordVerified(sha256s: readonly Sha256[], at: string) {

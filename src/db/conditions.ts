@@ -18,6 +18,9 @@ export const IS_UNDIGESTED = sql<boolean>`snapshots.files_undigested > 0`
 /** The head has no snapshot. Index repos_unlisted. */
 export const IS_HEAD_UNLISTED = sql<boolean>`repos.head_listed = 0`
 
+/** An LFS file that the policy leaves. Index files_elsewhere. */
+export const IS_ELSEWHERE = sql<boolean>`files.is_lfs = 1 AND files.take = 0`
+
 /** Leased or waiting. Index jobs_wake. */
 export const IS_NOT_READY = sql<boolean>`jobs.state > 0`
 

@@ -1,18 +1,15 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { ContentKey } from '../domain/listing.ts'
 import type { Job, QueueRow } from '../catalog-rows.ts'
-import { commitOf, contentKeyOfJob, digestOfKey, pathOfKey, refOf } from './codec.ts'
+import { contentKeyOfJob, digestOfKey } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
 import { isPaused } from './meta.ts'
 import type { Db } from './schema.ts'
 import { blockSnapshot, COMMIT_GONE } from './snapshots.ts'
+import { sourcesOf } from './sources.ts'
 
 /** States of a job as stored. */
 export const JOB_STATES = { ready: 0, leased: 1, waiting: 2 } as const
-
-const MAX_SOURCES = 10
-/** Of so many that want a content, the best ten are asked: a licence text may be wanted by every repository. */
-const SOURCES_CONSIDERED = 200
 
 export interface LeaseOptions {
   readonly nowMs: number
@@ -20,6 +17,17 @@ export interface LeaseOptions {
   readonly repos?: readonly number[]
   readonly maxBytes?: number
   readonly maxBytesOf?: ReadonlyMap<ContentKey, number>
+  readonly largerThan?: number
+}
+
+/** What a batch of small contents is leased by. */
+export interface BatchLeaseOptions {
+  readonly nowMs: number
+  readonly smallOnly: boolean
+  readonly repos?: readonly number[]
+  readonly maxSize: number
+  readonly maxTotalBytes: number
+  readonly limit: number
 }
 
 /** Takes the next due job that fits: small files first, then by rank; nothing while the queue is paused. */
@@ -31,25 +39,109 @@ export async function leaseJob(db: Db, options: LeaseOptions): Promise<Job | und
       ? ((await nextJob(db, 1, options)) ?? (options.smallOnly ? undefined : await nextJob(db, 0, options)))
       : await nextJobOfRepos(db, options.repos, options)
   if (jobId === undefined) return undefined
-  const job = await db
-    .updateTable('jobs')
-    .set((eb) => ({
-      state: JOB_STATES.leased,
-      until_ms: 0,
-      attempts: eb('attempts', '+', 1),
-    }))
-    .where('id', '=', jobId)
-    .returningAll()
-    .executeTakeFirstOrThrow()
-  return {
-    jobId,
-    key: contentKeyOfJob(job),
-    size: job.size,
-    isSmall: job.is_small === 1,
-    attempts: job.attempts - 1,
-    lastCode: job.last_code ?? undefined,
-    sources: await sourcesOf(db, jobId),
+  const [job] = await takeJobs(db, [jobId])
+  return job
+}
+
+/** Takes the next due contents of at most that size, in the order of `leaseJob`, as many as fit together. */
+export async function leaseJobs(db: Db, options: BatchLeaseOptions): Promise<Job[]> {
+  if (options.limit <= 0 || options.maxTotalBytes < 0 || (await isPaused(db))) return []
+  await wakeJobs(db, options.nowMs)
+  const ids: number[] = []
+  const taken = new Set<string>()
+  let bytesLeft = options.maxTotalBytes
+  for (const isSmall of options.smallOnly ? ([1] as const) : ([1, 0] as const)) {
+    for await (const rows of readyRows(db, isSmall, options)) {
+      for (const row of rows) {
+        const digest = row.digest.toString('latin1')
+        // Two listings may promise one digest with two sizes, which makes two jobs of one content.
+        if (ids.length >= options.limit || row.size > bytesLeft || taken.has(digest)) continue
+        ids.push(row.id)
+        taken.add(digest)
+        bytesLeft -= row.size
+      }
+      if (ids.length >= options.limit) break
+    }
   }
+  return ids.length === 0 ? [] : takeJobs(db, ids)
+}
+
+interface ReadyRow {
+  readonly id: number
+  readonly digest: Buffer
+  readonly size: number
+}
+
+/** Ready jobs of small contents in their order: in one range of the queue, or snapshot by snapshot. */
+async function* readyRows(db: Db, isSmall: 0 | 1, options: BatchLeaseOptions): AsyncGenerator<ReadyRow[]> {
+  const { repos, limit, maxSize } = options
+  if (repos === undefined) {
+    yield await db
+      .selectFrom('jobs')
+      .select(['id', 'digest', 'size'])
+      .where('state', '=', JOB_STATES.ready)
+      .where('is_runnable', '=', 1)
+      .where('is_small', '=', isSmall)
+      .where('size', '<=', maxSize)
+      .where(SAME_CONTENT_IS_FREE)
+      .orderBy('rank')
+      .orderBy('id')
+      .limit(limit)
+      .execute()
+    return
+  }
+  for (const snapshotId of await pendingSnapshotsOf(db, repos)) {
+    yield await db
+      .selectFrom('job_files')
+      .innerJoin('jobs', 'jobs.id', 'job_files.job_id')
+      .select(['jobs.id', 'jobs.digest', 'jobs.size'])
+      .where('job_files.snapshot_id', '=', snapshotId)
+      .where('job_files.is_small', '=', isSmall)
+      .where('jobs.state', '=', JOB_STATES.ready)
+      .where('jobs.is_runnable', '=', 1)
+      .where('jobs.size', '<=', maxSize)
+      .where(SAME_CONTENT_IS_FREE)
+      .limit(limit)
+      .execute()
+  }
+}
+
+async function pendingSnapshotsOf(db: Db, repos: readonly number[]): Promise<number[]> {
+  if (repos.length === 0) return []
+  const snapshots = await db
+    .selectFrom('snapshots')
+    .select('id')
+    .where('repo_id', 'in', repos)
+    .where(IS_PENDING)
+    .orderBy('rank')
+    .orderBy('id')
+    .execute()
+  return snapshots.map((row) => row.id)
+}
+
+/** Leases these jobs, in this order. */
+async function takeJobs(db: Db, jobIds: readonly number[]): Promise<Job[]> {
+  const rows = await db
+    .updateTable('jobs')
+    .set((eb) => ({ state: JOB_STATES.leased, until_ms: 0, attempts: eb('attempts', '+', 1) }))
+    .where('id', 'in', jobIds)
+    .returningAll()
+    .execute()
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  const sources = await sourcesOf(db, jobIds)
+  return jobIds.flatMap((jobId) => {
+    const row = byId.get(jobId)
+    if (row === undefined) return []
+    return {
+      jobId,
+      key: contentKeyOfJob(row),
+      size: row.size,
+      isSmall: row.is_small === 1,
+      attempts: row.attempts - 1,
+      lastCode: row.last_code ?? undefined,
+      sources: sources.get(jobId) ?? [],
+    }
+  })
 }
 
 /** Pauses that are over. A lease has no end of its own: a living process would lease what it still downloads. */
@@ -74,13 +166,14 @@ const SAME_CONTENT_IS_FREE = sql<boolean>`NOT EXISTS (SELECT 1 FROM jobs AS othe
 /** More unfinished files than these are not looked at one by one: what they lack must fit as if they were not there. */
 const MAX_STARTED = 100
 
-function fits({ maxBytes, maxBytesOf }: LeaseOptions): RawBuilder<boolean> {
-  if (maxBytes === undefined) return sql<boolean>`1`
+function fits({ maxBytes, maxBytesOf, largerThan }: LeaseOptions): RawBuilder<boolean> {
+  const isLarge = largerThan === undefined ? sql<boolean>`1` : sql<boolean>`jobs.size > ${largerThan}`
+  if (maxBytes === undefined) return isLarge
   const others = [...(maxBytesOf ?? [])]
     .filter(([, max]) => max > maxBytes)
     .slice(0, MAX_STARTED)
     .map(([key, max]) => sql<boolean>`(jobs.digest = ${digestOfKey(key)} AND jobs.size <= ${max})`)
-  return sql<boolean>`(${sql.join([sql<boolean>`jobs.size <= ${maxBytes}`, ...others], sql` OR `)})`
+  return sql<boolean>`(${isLarge} AND (${sql.join([sql<boolean>`jobs.size <= ${maxBytes}`, ...others], sql` OR `)}))`
 }
 
 async function nextJob(db: Db, isSmall: 0 | 1, options: LeaseOptions): Promise<number | undefined> {
@@ -101,22 +194,14 @@ async function nextJob(db: Db, isSmall: 0 | 1, options: LeaseOptions): Promise<n
 
 /** The same among the jobs of some repositories: snapshot by snapshot, so that others' jobs are not even read. */
 async function nextJobOfRepos(db: Db, repos: readonly number[], options: LeaseOptions): Promise<number | undefined> {
-  if (repos.length === 0) return undefined
-  const snapshots = await db
-    .selectFrom('snapshots')
-    .select('id')
-    .where('repo_id', 'in', repos)
-    .where(IS_PENDING)
-    .orderBy('rank')
-    .orderBy('id')
-    .execute()
+  const snapshots = await pendingSnapshotsOf(db, repos)
   for (const isSmall of options.smallOnly ? ([1] as const) : ([1, 0] as const)) {
-    for (const snapshot of snapshots) {
+    for (const snapshotId of snapshots) {
       const row = await db
         .selectFrom('job_files')
         .innerJoin('jobs', 'jobs.id', 'job_files.job_id')
         .select('jobs.id')
-        .where('job_files.snapshot_id', '=', snapshot.id)
+        .where('job_files.snapshot_id', '=', snapshotId)
         .where('job_files.is_small', '=', isSmall)
         .where('jobs.state', '=', JOB_STATES.ready)
         .where('jobs.is_runnable', '=', 1)
@@ -128,29 +213,6 @@ async function nextJobOfRepos(db: Db, repos: readonly number[], options: LeaseOp
     }
   }
   return undefined
-}
-
-async function sourcesOf(db: Db, jobId: number): Promise<Job['sources']> {
-  const rows = await db
-    .selectFrom((eb) =>
-      eb
-        .selectFrom('job_files')
-        .select(['snapshot_id', 'path_key'])
-        .where('job_id', '=', jobId)
-        .limit(SOURCES_CONSIDERED)
-        .as('wanted'),
-    )
-    .innerJoin('snapshots', 'snapshots.id', 'wanted.snapshot_id')
-    .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
-    .select(['repos.type', 'repos.name', 'snapshots.commit_id', 'wanted.path_key'])
-    .orderBy(
-      sql`CASE repos.upstream WHEN 'ok' THEN 0 WHEN 'unknown' THEN 1 WHEN 'renamed' THEN 2 WHEN 'gated' THEN 3 ELSE 4 END`,
-    )
-    .orderBy('snapshots.id', 'desc')
-    .orderBy('wanted.path_key')
-    .limit(MAX_SOURCES)
-    .execute()
-  return rows.map((row) => ({ ref: refOf(row), commit: commitOf(row.commit_id), path: pathOfKey(row.path_key) }))
 }
 
 /** When the first pause of a permitted job ends. */
@@ -217,12 +279,13 @@ async function blockIfGone(db: Db, jobId: number): Promise<void> {
   if (only !== undefined && other === undefined) await blockSnapshot(db, only.snapshot_id, COMMIT_GONE)
 }
 
-/** Gives a leased job back as if it had not been leased. */
-export async function releaseJob(db: Db, jobId: number): Promise<void> {
+/** Gives leased jobs back as if they had not been leased. */
+export async function releaseJobs(db: Db, jobIds: readonly number[]): Promise<void> {
+  if (jobIds.length === 0) return
   await db
     .updateTable('jobs')
     .set((eb) => ({ state: JOB_STATES.ready, until_ms: 0, attempts: eb('attempts', '-', 1) }))
-    .where('id', '=', jobId)
+    .where('id', 'in', jobIds)
     .where('state', '=', JOB_STATES.leased)
     .execute()
 }

@@ -209,6 +209,23 @@ export interface JobFilesTable {
   job_id: number
 }
 
+/** Repositories that served other bytes than promised. */
+export interface SourceFaultsTable {
+  digest: Buffer
+  repo_id: number
+  faults: number
+  /** Not asked for this content before that time. */
+  until_ms: number
+}
+
+/** Blobs found damaged that are to be fetched again. */
+export interface DamagedBlobsTable {
+  sha256: Buffer
+  /** `corrupt` or `missing`. */
+  found: string
+  found_at: string
+}
+
 export interface EventsTable {
   seq: number
   id: string
@@ -306,6 +323,8 @@ export interface Schema {
   snapshot_blobs: SnapshotBlobsTable
   jobs: JobsTable
   job_files: JobFilesTable
+  source_faults: SourceFaultsTable
+  damaged_blobs: DamagedBlobsTable
   events: EventsTable
   channels: ChannelsTable
   outbox: OutboxTable

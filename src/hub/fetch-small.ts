@@ -9,9 +9,9 @@ import { readBeginning } from './http-body.ts'
 import { exchange, type HttpAnswer } from './http-exchange.ts'
 import { headerText, parseContentEtag, parseRetryAfter } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
-import { answerInvalid, redirectRefused } from './hub-errors.ts'
+import { answerInvalid, readRefusal, redirectRefused } from './hub-errors.ts'
 import { readRedirect } from './redirects.ts'
-import { describeFile } from './resolve-file.ts'
+import { describeFile, fileRefusal } from './resolve-file.ts'
 import { transferError, transferFailure, transferRefusal } from './transfer-errors.ts'
 import { TransportError } from './transport-error.ts'
 import { type Target, targetHost } from './url-target.ts'
@@ -19,6 +19,7 @@ import { type Target, targetHost } from './url-target.ts'
 const MAX_REDIRECTS = 5
 /** A redirect's own text; it is read so that its connection stays usable. */
 const MAX_REDIRECT_TEXT = 16 * 1024
+const MAX_REFUSAL_TEXT = 64 * 1024
 /** What may pass in a moment. */
 const MAY_PASS = ['HUB_UNREACHABLE', 'TRANSFER_INTERRUPTED', 'TRANSFER_STALLED', 'LINK_EXPIRED']
 
@@ -124,7 +125,7 @@ async function readInto(
   to: { readonly what: string; readonly target: Target; readonly into: Uint8Array },
 ): Promise<void> {
   const { what, target, into } = to
-  if (answer.status !== 200) throw await transferRefusal(context, what, answer, target)
+  if (answer.status !== 200) throw await refusalOf(context, answer, to)
   const coding = headerText(answer.headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity'
   if (coding !== 'identity') throw invalid(what, `the bytes are coded ("${coding.slice(0, 40)}")`)
   const length = headerText(answer.headers, 'content-length')
@@ -140,6 +141,18 @@ async function readInto(
   if (position === into.length) return
   const reason = `${into.length - position} of ${into.length} bytes did not come`
   throw transferFailure('TRANSFER_INTERRUPTED', what, reason, { host: targetHost(target) })
+}
+
+/** The Hub says itself what is wrong with a file or its repository; storage elsewhere only that it has none. */
+async function refusalOf(
+  context: HubContext,
+  answer: HttpAnswer,
+  { what, target }: { readonly what: string; readonly target: Target },
+): Promise<ArchiveError> {
+  const { status, headers } = answer
+  const isSaid = isEndpoint(context.endpoint, target) && [401, 403, 404, 410, 451].includes(status)
+  if (!isSaid) return transferRefusal(context, what, answer, target)
+  return fileRefusal(readRefusal(status, headers, await readBeginning(answer, MAX_REFUSAL_TEXT)), what)
 }
 
 async function nextChunk(

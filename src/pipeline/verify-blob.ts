@@ -3,38 +3,41 @@ import { displayName } from '../domain/file-name.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { Attestor } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
-import { hearWitness } from '../domain/witness.ts'
+import { contradictionEvent, hearWitness } from '../domain/witness.ts'
 import type { Job } from '../catalog-rows.ts'
 import type { Digests, HubFile } from '../ports.ts'
-import { nowIso, type PipelineDeps } from './deps.ts'
+import { nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /**
  * Checks the digests of downloaded bytes against what the Hub promised, then publishes them under their SHA-256. Bytes
  * that differ go to quarantine: nobody knows yet which side is wrong.
- * @returns who vouched for the bytes
  * @throws ArchiveError DIGEST_MISMATCH; nothing is published
  */
 export async function verifyBlob(
   deps: PipelineDeps,
   job: Job,
   digests: Digests,
+  source: HubFile | undefined,
   signal: AbortSignal,
-): Promise<readonly Attestor[]> {
-  const attestor = promisedBy(job.key, digests)
-  const source = job.sources[0]
-  if (attestor === undefined) {
-    await quarantine(deps, job, digests, source, signal)
-    const name = source === undefined ? job.key : `${displayName(source.path)} of ${printRepo(source.ref)}`
-    throw new ArchiveError('DIGEST_MISMATCH', `the bytes of ${name} are not the ones the Hub promised`, {
-      hint: 'the bytes are in quarantine with a note; nothing was published; the download is tried again later',
-      details: { promised: job.key, sha256: digests.sha256, gitOid: digests.gitOid, size: digests.size },
-    })
-  }
+): Promise<void> {
+  if (promisedBy(job.key, digests) === undefined) throw await setAside(deps, job, digests, source, signal)
   await deps.blobs.publish(job.key, digests, signal)
+}
+
+/** Who vouches for bytes that are those of the job's key. A witness that contradicts a small file is an event. */
+export async function attest(deps: PipelineDeps, job: Job, digests: Digests): Promise<readonly Attestor[]> {
+  const byHub = promisedBy(job.key, digests) ?? 'hub-lfs-oid'
   const heard = job.sources.map((file) =>
     hearWitness(deps.witness.lookUp(file.ref, file.commit, file.path), digests.sha256),
   )
-  return heard.includes('agrees') ? [attestor, 'witness'] : [attestor]
+  // LFS files were compared with the witnesses when they were listed; small files can only be compared now.
+  if (job.key.startsWith('git-')) {
+    await raise(
+      deps,
+      job.sources.flatMap((file) => contradictionEvent(file, digests.sha256, deps.witness, nowIso(deps))),
+    )
+  }
+  return heard.includes('agrees') ? [byHub, 'witness'] : [byHub]
 }
 
 function promisedBy(key: ContentKey, digests: Digests): Attestor | undefined {
@@ -43,13 +46,14 @@ function promisedBy(key: ContentKey, digests: Digests): Attestor | undefined {
   return undefined
 }
 
-async function quarantine(
+/** Puts wrong bytes into quarantine with a note. Returns the error that says so. */
+export async function setAside(
   deps: PipelineDeps,
   job: Job,
   digests: Digests,
   source: HubFile | undefined,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ArchiveError> {
   const note = {
     reason: 'the bytes differ from the digest the Hub promised',
     at: nowIso(deps),
@@ -61,4 +65,9 @@ async function quarantine(
     size: digests.size,
   }
   await deps.blobs.quarantinePartial(job.key, note, signal)
+  const name = source === undefined ? job.key : `${displayName(source.path)} of ${printRepo(source.ref)}`
+  return new ArchiveError('DIGEST_MISMATCH', `the bytes of ${name} are not the ones the Hub promised`, {
+    hint: 'the bytes are in quarantine with a note; nothing was published; the download is tried again later',
+    details: { promised: job.key, sha256: digests.sha256, gitOid: digests.gitOid, size: digests.size },
+  })
 }

@@ -18,6 +18,7 @@ import {
   pollOf,
   sha256Of,
   smallFile,
+  completeOne,
 } from '../db/catalog-fixtures.ts'
 import type { OpenEmptyCatalog } from './catalog.contract.ts'
 
@@ -119,7 +120,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.ok(job)
       assert.equal(pathOf(job), 'shared')
       assert.equal(await catalog.leaseJob(ANY_JOB), undefined)
-      assert.deepEqual(await catalog.completeJob(job.jobId, digestsOf(job), ['hub-lfs-oid'], AT), [b.snapshotId])
+      assert.deepEqual(await completeOne(catalog, job.jobId, digestsOf(job), ['hub-lfs-oid'], AT), [b.snapshotId])
       assert.equal((await catalog.file(a.snapshotId, 'shared'))?.sha256, sha256Of('shared'))
     })
 
@@ -277,7 +278,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       const job = await catalog.leaseJob(ANY_JOB)
       await catalog.leaseJob(ANY_JOB)
 
-      await catalog.releaseJob(job?.jobId ?? -1)
+      await catalog.releaseJobs([job?.jobId ?? -1])
       const again = await catalog.leaseJob(ANY_JOB)
 
       assert.deepEqual([again?.jobId, again?.attempts], [job?.jobId, 0])
@@ -322,13 +323,13 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.equal(job.sources.length, 3)
       assert.equal(await catalog.leaseJob(ANY_JOB), undefined)
 
-      const complete = await catalog.completeJob(job.jobId, digestsOf(job), ['hub-git-oid', 'witness'], AT)
+      const complete = await completeOne(catalog, job.jobId, digestsOf(job), ['hub-git-oid', 'witness'], AT)
 
       assert.deepEqual(complete, [a.snapshotId, b.snapshotId])
       assert.deepEqual((await catalog.file(a.snapshotId, 'copy/LICENSE'))?.attestedBy, ['hub-git-oid', 'witness'])
       const totals = await catalog.totals()
       assert.deepEqual([totals.blobs, totals.blobBytes, totals.bytesQueued], [1, 10, 0])
-      assert.deepEqual(await catalog.completeJob(job.jobId, digestsOf(job), ['hub-git-oid'], AT), [])
+      assert.deepEqual(await completeOne(catalog, job.jobId, digestsOf(job), ['hub-git-oid'], AT), [])
       assert.equal((await catalog.totals()).blobs, 1)
     })
 
@@ -344,7 +345,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       ]
 
       for (const digests of wrong) {
-        await assert.rejects(catalog.completeJob(job.jobId, digests, [], AT), /with the bytes it was for/)
+        await assert.rejects(completeOne(catalog, job.jobId, digests, [], AT), /with the bytes it was for/)
       }
 
       assert.equal((await catalog.totals()).blobs, 0)
@@ -357,7 +358,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       const job = await catalog.leaseJob(ANY_JOB)
       const digests = { sha256: sha256Of('same'), gitOid: gitOidOf('same'), size: 500 }
 
-      const complete = await catalog.completeJob(job?.jobId ?? -1, digests, [], AT)
+      const complete = await completeOne(catalog, job?.jobId ?? -1, digests, [], AT)
 
       assert.deepEqual(
         complete.toSorted((x, y) => x - y),
@@ -371,9 +372,9 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       await addListed(catalog, 'Qwen/A', [])
       const digests = { sha256: sha256Of('x'), gitOid: gitOidOf('x'), size: 7 }
 
-      assert.deepEqual(await catalog.completeJob(12345, digests, [], AT), [])
+      assert.deepEqual(await completeOne(catalog, 12345, digests, [], AT), [])
       await catalog.failJob(12345, 'TRANSFER_STALLED', 1, [])
-      await catalog.releaseJob(12345)
+      await catalog.releaseJobs([12345])
 
       assert.equal((await catalog.totals()).blobBytes, 7)
     })
@@ -387,7 +388,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.equal(await catalog.leaseJob({ ...ANY_JOB, repos: [b.repoId] }), undefined)
 
       const digests = { sha256: sha256Of('weights'), gitOid: gitOidOf('weights'), size: 5000 }
-      assert.deepEqual(await catalog.completeJob(first?.jobId ?? -1, digests, [], AT), [a.snapshotId])
+      assert.deepEqual(await completeOne(catalog, first?.jobId ?? -1, digests, [], AT), [a.snapshotId])
 
       assert.equal((await catalog.leaseJob(ANY_JOB))?.size, 6000)
       assert.equal((await catalog.file(b.snapshotId, 'b'))?.sha256, undefined)

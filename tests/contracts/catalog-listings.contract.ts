@@ -23,6 +23,7 @@ import {
   sha256Of,
   smallFile,
   WATCH,
+  completeOne,
 } from '../db/catalog-fixtures.ts'
 import type { OpenEmptyCatalog } from './catalog.contract.ts'
 
@@ -267,7 +268,7 @@ export function catalogListingsContract(name: string, open: OpenEmptyCatalog): v
       await addListed(catalog, 'Qwen/B', [shared])
       const job = await catalog.leaseJob(ANY_JOB)
       assert.ok(job)
-      await catalog.completeJob(job.jobId, digestsOf(job), ['hub-git-oid'], AT)
+      await completeOne(catalog, job.jobId, digestsOf(job), ['hub-git-oid'], AT)
 
       await catalog.redecide(snapshotId, decide(files, ['a', 'shared', 'own']), 'policy-2', isSmall)
 

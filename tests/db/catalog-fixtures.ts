@@ -3,6 +3,7 @@ import type { FileDecision } from '../../src/domain/decision.ts'
 import type { CommitId, GitOid, HubId, Sha256 } from '../../src/domain/digest.ts'
 import type { ChangeEvent, EventType } from '../../src/domain/events.ts'
 import type { Sibling } from '../../src/domain/listing.ts'
+import type { Attestor } from '../../src/domain/manifest.ts'
 import type { RepoFacts, RepoName, RepoRef } from '../../src/domain/repo.ts'
 import type { Catalog } from '../../src/catalog-port.ts'
 import type { Job, ListingRecord, PollRecord } from '../../src/catalog-rows.ts'
@@ -159,6 +160,17 @@ export function digestsOf(job: Job): Digests {
   }
 }
 
+/** Completes one job. Returns the snapshots that became complete. */
+export async function completeOne(
+  catalog: Catalog,
+  jobId: number,
+  digests: Digests,
+  attestedBy: readonly Attestor[],
+  at: string,
+): Promise<number[]> {
+  return (await catalog.completeJobs([{ jobId, digests, attestedBy }], at)).complete
+}
+
 /** Leases and completes until nothing is due. Returns the snapshots that became complete, in order. */
 export async function fetchAll(catalog: Catalog, at = AT): Promise<number[]> {
   const complete: number[] = []
@@ -166,7 +178,7 @@ export async function fetchAll(catalog: Catalog, at = AT): Promise<number[]> {
     const job = await catalog.leaseJob(ANY_JOB)
     if (job === undefined) return complete
     const attestedBy = [job.key.startsWith('git') ? ('hub-git-oid' as const) : ('hub-lfs-oid' as const)]
-    complete.push(...(await catalog.completeJob(job.jobId, digestsOf(job), attestedBy, at)))
+    complete.push(...(await completeOne(catalog, job.jobId, digestsOf(job), attestedBy, at)))
   }
   throw new Error('the queue does not end')
 }

@@ -73,7 +73,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.recordSealed(snapshotId, 1, 'selection', AT, [])
   await catalog.redecide(snapshotId, decide(files, ['b']), 'policy-2', isSmall)
   await catalog.releaseAllLeases()
-  await catalog.releaseJob(1)
+  await catalog.releaseJobs([1])
   await catalog.recordPoll(pollOf({ unchanged: [repoId], missing: [{ repoId, misses: 1, firstMissAt: AT }] }))
   await catalog.recordPoll(pollOf({ states: [{ repoId, upstream: 'ok', evidence: null }] }))
   for (const watch of [undefined, WATCH]) await catalog.unlistedHeads(watch)

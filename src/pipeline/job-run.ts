@@ -1,0 +1,123 @@
+import type { CommitId } from '../domain/digest.ts'
+import type { ArchiveError, ErrorCode } from '../domain/errors.ts'
+import type { ContentKey } from '../domain/listing.ts'
+import { TokenBucket } from '../lib/token-bucket.ts'
+import type { PipelineDeps } from './deps.ts'
+import { unmeasuredRoom, type DiskRoom } from './disk-room.ts'
+import type { Closure, SharedTransfer } from './download-blob.ts'
+import { mayLargeFilesMove } from './schedule-jobs.ts'
+
+/** One file that failed in this run. */
+export interface JobFailure {
+  readonly repo: string
+  readonly path: string
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** What a run of jobs did. */
+export interface RunResult {
+  fetchedFiles: number
+  fetchedBytes: number
+  readonly sealed: { readonly repo: string; readonly commit: CommitId }[]
+  readonly failed: JobFailure[]
+  /** Why it ended before everything allowed was done: the disk or the budget takes no more, or the archive is gone. */
+  stoppedBy: ArchiveError | undefined
+}
+
+/** What everything that works in one run shares. */
+export interface JobRun {
+  readonly deps: PipelineDeps
+  /** Only jobs wanted by these repositories; undefined = all. */
+  readonly repos: readonly number[] | undefined
+  readonly signal: AbortSignal
+  readonly result: RunResult
+  /** Repositories that refused a file in this run, with their answer: the rest of their files need not be asked for. */
+  readonly closed: Map<string, Closure>
+  /** What is an event already in this run. */
+  readonly announced: Set<string>
+  readonly room: DiskRoom
+  /** Whole sizes of what is downloaded now. */
+  readonly running: Map<ContentKey, number>
+  readonly changes: Wakeup
+  bucket: TokenBucket | undefined
+  rate: number | undefined
+  mayBeComplete: boolean
+  bug: Error | undefined
+}
+
+export function newRun(deps: PipelineDeps, repos: readonly number[] | undefined, signal: AbortSignal): JobRun {
+  return {
+    deps,
+    repos,
+    signal,
+    result: { fetchedFiles: 0, fetchedBytes: 0, sealed: [], failed: [], stoppedBy: undefined },
+    closed: new Map(),
+    announced: new Set(),
+    room: unmeasuredRoom(),
+    running: new Map(),
+    changes: new Wakeup(),
+    bucket: undefined,
+    rate: undefined,
+    mayBeComplete: true,
+    bug: undefined,
+  }
+}
+
+/** Whether new jobs may be started at all. */
+export function mayStart(run: JobRun): boolean {
+  return run.result.stoppedBy === undefined && run.bug === undefined
+}
+
+/** What leases have in common. */
+export function leaseBasics(run: JobRun): { nowMs: number; smallOnly: boolean; repos?: readonly number[] } {
+  return {
+    nowMs: run.deps.clock.now(),
+    smallOnly: !mayLargeFilesMove(run.deps),
+    ...(run.repos === undefined ? {} : { repos: run.repos }),
+  }
+}
+
+/** The cap of this moment: a configuration that was read again may have another one. */
+export function bucketOf(run: JobRun): TokenBucket | undefined {
+  const { clock, settings } = run.deps
+  const rate = settings.rateBytesPerSecond
+  if (run.rate !== rate) {
+    run.rate = rate
+    run.bucket = rate === undefined ? undefined : new TokenBucket(clock, rate)
+  }
+  return run.bucket
+}
+
+export function sharedOf(run: JobRun): SharedTransfer {
+  const { deps } = run
+  return {
+    bucket: bucketOf(run),
+    closed: run.closed,
+    mayContinue: async (job) => (job.isSmall || mayLargeFilesMove(deps)) && !(await deps.catalog.isPaused()),
+  }
+}
+
+/** Lets one wait for the next change that many report. A change that nobody waited for is not lost. */
+export class Wakeup {
+  #isWoken = false
+  #wake: (() => void) | undefined
+
+  wake(): void {
+    this.#isWoken = true
+    this.#wake?.()
+  }
+
+  /** Forgets changes that were reported before. */
+  reset(): void {
+    this.#isWoken = false
+  }
+
+  async wait(): Promise<void> {
+    if (this.#isWoken) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    await promise
+    this.#wake = undefined
+  }
+}

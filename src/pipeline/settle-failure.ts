@@ -1,0 +1,84 @@
+import { backOffMs } from '../domain/back-off.ts'
+import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
+import type { ChangeEvent } from '../domain/events.ts'
+import { displayName } from '../domain/file-name.ts'
+import { printRepo } from '../domain/repo.ts'
+import type { Job } from '../catalog-rows.ts'
+import { announce, nowIso, type PipelineDeps } from './deps.ts'
+import { asArchiveError } from './disk-room.ts'
+import { HeldBack } from './download-blob.ts'
+import type { JobRun } from './job-run.ts'
+
+/**
+ * What becomes of a job that failed: it is given back when nothing is wrong with it, it stops the run when the disk
+ * refuses, and waits for its next try otherwise. Never throws: a bug ends the run.
+ */
+export async function settleFailure(run: JobRun, job: Job, error: unknown): Promise<void> {
+  try {
+    await settle(run, job, error)
+  } catch (bug) {
+    run.bug ??= bug instanceof Error ? bug : new Error(String(bug))
+  }
+}
+
+async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
+  const { deps, result } = run
+  const code = errorCodeOf(error)
+  if (run.signal.aborted || error instanceof HeldBack) {
+    await deps.catalog.releaseJobs([job.jobId])
+    return
+  }
+  if (ERROR_CODES[code].exitCode === 9) {
+    await deps.catalog.releaseJobs([job.jobId])
+    result.stoppedBy ??= asArchiveError(error)
+    return
+  }
+  const source = job.sources[0]
+  const message = error instanceof Error ? error.message : String(error)
+  const repo = source === undefined ? '' : printRepo(source.ref)
+  const path = source === undefined ? job.key : displayName(source.path)
+  const attempts = job.attempts + 1
+  const nextTryMs = deps.clock.now() + backOffMs(code, attempts, Math.random())
+  // A closed repository is one piece of news, not one for each of its files.
+  const news = run.closed.get(repo)?.refusal.code === code ? `${repo} ${code}` : job.key
+  // Wrong bytes were told when their source was demoted.
+  const isNews = !run.announced.has(news) && attempts === 1 && code !== 'DIGEST_MISMATCH'
+  run.announced.add(news)
+  const events = isNews ? [failureEvent(deps, job, { code, message, error })] : []
+  announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
+  if (!isKnownLoss(job, code)) result.failed.push({ repo, path, code, message })
+  if (source !== undefined) deps.progress.failed(source, code, message)
+  const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }
+  deps.log.warn(fields, 'download failed')
+  if (code === 'INTERNAL') throw error
+}
+
+const LOSSES: readonly ErrorCode[] = ['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE', 'SNAPSHOT_UNKNOWN']
+
+/** A whole repository or commit that refused before, too, is no failure of each later pass. */
+function isKnownLoss(job: Job, code: ErrorCode): boolean {
+  return job.lastCode === code && LOSSES.includes(code)
+}
+
+function failureEvent(
+  deps: PipelineDeps,
+  job: Job,
+  failed: { readonly code: ErrorCode; readonly message: string; readonly error: unknown },
+): ChangeEvent {
+  const { code, message, error } = failed
+  const source = job.sources[0]
+  return {
+    type: 'download-failed',
+    severity: 'warning',
+    repo: source?.ref,
+    at: nowIso(deps),
+    before: null,
+    after: code,
+    detail: {
+      path: source?.path,
+      commit: source?.commit,
+      message,
+      ...(error instanceof ArchiveError ? error.details : {}),
+    },
+  }
+}

@@ -1,11 +1,15 @@
 /** `npm run campaign [PART…] [--seed N] [--count N] [--only TEXT]`: the fault campaign, or some of its parts. */
 import { readCampaignOptions, type CampaignPart } from './campaign-options.ts'
+import { playDiskFull } from './disk-full.ts'
 import { playKills } from './kills.ts'
 import { playNetwork } from './network.ts'
+import { playSyscalls } from './syscalls.ts'
 
 const PARTS: ReadonlyMap<string, CampaignPart> = new Map([
   ['network', playNetwork],
   ['kills', playKills],
+  ['disk-full', playDiskFull],
+  ['syscalls', playSyscalls],
 ])
 
 const { parts, options } = readCampaignOptions(process.argv.slice(2))

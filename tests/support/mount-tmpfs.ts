@@ -14,19 +14,30 @@ export interface SmallDisk {
   detach(): void
 }
 
+/** One that stays until it is taken away. */
+export interface MountedDisk extends SmallDisk {
+  unmount(): void
+}
+
 /** Mounts a tmpfs until the end of the test; says visibly where that is not permitted, and returns undefined. */
 export function mountTmpfs(t: TestContext, options: string): SmallDisk | undefined {
+  const disk = mountSmallDisk(options)
+  if (typeof disk === 'string') {
+    t.diagnostic(`NOT TESTED: ${disk}`)
+    return undefined
+  }
+  t.after(() => disk.unmount())
+  return disk
+}
+
+/** Mounts a tmpfs, or says why that cannot be done here. */
+export function mountSmallDisk(options: string): MountedDisk | string {
   const at = mkdtempSync(join(tmpdir(), 'weightvault-disk-'))
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', at], { encoding: 'utf8' })
   if (mounted.status !== 0) {
     rmdirSync(at)
-    t.diagnostic(`NOT TESTED: no tmpfs can be mounted here (${mounted.stderr || mounted.error?.message})`)
-    return undefined
+    return `no tmpfs can be mounted here (${mounted.stderr || mounted.error?.message})`
   }
-  t.after(() => {
-    spawnSync('umount', ['-l', at])
-    rmdirSync(at)
-  })
   return {
     at,
     remount(changed) {
@@ -36,6 +47,10 @@ export function mountTmpfs(t: TestContext, options: string): SmallDisk | undefin
     detach() {
       const done = spawnSync('umount', ['-l', at], { encoding: 'utf8' })
       assert.equal(done.status, 0, done.stderr)
+    },
+    unmount() {
+      spawnSync('umount', ['-l', at])
+      rmdirSync(at)
     },
   }
 }

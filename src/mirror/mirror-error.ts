@@ -1,4 +1,6 @@
+import type { ArchiveError } from '../domain/errors.ts'
 import type { Refusal } from '../lib/http-refusal.ts'
+import type { Log } from '../ports.ts'
 
 /** Codes that the Hub's clients know, and our own for the rest. Every answer of 400 or above has one. */
 export type MirrorErrorCode =
@@ -26,4 +28,10 @@ export class MirrorError extends Error implements Refusal {
     this.code = code
     this.headers = headers
   }
+}
+
+/** The archive cannot be read now. No 401 or 404, which clients would take for an answer about the repository. */
+export function notNow(error: ArchiveError, log: Log): MirrorError {
+  log.warn({ component: 'mirror', code: error.code, err: error }, 'archive not readable')
+  return new MirrorError(503, 'Unavailable', 'The archive cannot be read now', { 'Retry-After': '30' })
 }

@@ -1,0 +1,143 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { printRepo, type RepoRef } from '../domain/repo.ts'
+import type { BufferPool } from '../lib/buffer-pool.ts'
+import type { Visitor } from '../lib/http-visitor.ts'
+import { commitHeaders } from './api-answers.ts'
+import type { ArchiveView } from './archive-view.ts'
+import type { HeldBytes } from './held-bytes.ts'
+import { MirrorError } from './mirror-error.ts'
+import { openSnapshot, type AccessRule, type OpenedSnapshot } from './open-snapshot.ts'
+import { lfsPointer } from './repo-json.ts'
+import { refOf, splitRevision, TYPE_OF_WORD } from './request-target.ts'
+import { sendFile, type FileAnswer } from './send-file.ts'
+import { etagOf, type ViewFile } from './snapshot-view.ts'
+
+/** What the routes of files work with. */
+export interface FileDeps {
+  readonly view: ArchiveView
+  readonly held: HeldBytes
+  readonly pool: BufferPool
+}
+
+/** One file at a revision, as an address names it. */
+export interface FileTarget {
+  readonly route: FileRoute
+  readonly ref: RepoRef
+  readonly revision: string
+  readonly path: string
+}
+
+interface FileRoute {
+  readonly name: string
+  readonly rule: AccessRule
+  /** Matches the decoded segments of an address. */
+  read(segments: readonly string[]): Omit<FileTarget, 'route'> | undefined
+}
+
+/** Addresses of files. They are answered before any framework: bodies are streamed and HEAD is exact. */
+export const FILE_ROUTES: readonly FileRoute[] = [
+  { name: 'resolve', rule: 'files', read: (segments) => readFileTarget(segments, 'resolve') },
+  { name: 'raw', rule: 'files', read: (segments) => readFileTarget(segments, 'raw') },
+  { name: 'resolve-cache', rule: 'files', read: readCacheTarget },
+]
+
+/** The file that an address names; undefined for an address of something else. */
+export function fileTargetOf(segments: readonly string[]): FileTarget | undefined {
+  for (const route of FILE_ROUTES) {
+    const target = route.read(segments)
+    if (target !== undefined) return { route, ...target }
+  }
+  return undefined
+}
+
+/** `/owner/name/resolve/revision/path`, with `datasets/` or `spaces/` in front for those. */
+function readFileTarget(segments: readonly string[], word: string): Omit<FileTarget, 'route'> | undefined {
+  const type = segments[0] === 'models' ? undefined : TYPE_OF_WORD.get(segments[0] ?? '')
+  const [owner, name, keyword, ...rest] = type === undefined ? segments : segments.slice(1)
+  if (keyword !== word) return undefined
+  const ref = refOf(type ?? 'model', owner, name)
+  return ref && { ref, ...splitRevision(rest) }
+}
+
+/** Where the Hub redirects small files to; a client may have kept such an address. */
+function readCacheTarget(segments: readonly string[]): Omit<FileTarget, 'route'> | undefined {
+  const [api, cache, types, owner, name, revision, ...path] = segments
+  if (api !== 'api' || cache !== 'resolve-cache' || revision === undefined) return undefined
+  const type = TYPE_OF_WORD.get(types ?? '')
+  const ref = type && refOf(type, owner, name)
+  return ref && { ref, revision, path: path.join('/') }
+}
+
+/** Answers GET and HEAD of a file. @throws MirrorError, OtherName */
+export async function serveFile(
+  deps: FileDeps,
+  target: FileTarget,
+  visitor: Visitor,
+  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
+): Promise<void> {
+  const opened = await openSnapshot(deps.view, { ...target, rule: target.route.rule }, visitor)
+  const file = fileOf(opened, target)
+  const isPointer = target.route.name === 'raw' && file.isLfs
+  const answer = isPointer ? pointerAnswer(opened, file) : await contentAnswer(deps, opened, file, target)
+  await sendFile(exchange.request, exchange.response, answer, deps.pool)
+}
+
+/** Looked up among the names of the manifest, and never made part of a path. */
+function fileOf(opened: OpenedSnapshot, { path, ref }: FileTarget): ViewFile {
+  const headers = commitHeaders(opened.repo, opened.snapshot)
+  const file = opened.snapshot.files.get(path)
+  if (file === undefined) throw new MirrorError(404, 'EntryNotFound', 'Entry not found', headers)
+  if (file.held) return file
+  const commit = opened.snapshot.commit.slice(0, 7)
+  const message = `Entry not found: ${printRepo(ref)}@${commit} lists ${file.path}, but this archive does not hold it (${file.reason})`
+  throw new MirrorError(404, 'EntryNotFound', message, headers)
+}
+
+async function contentAnswer(
+  deps: FileDeps,
+  opened: OpenedSnapshot,
+  file: ViewFile,
+  target: FileTarget,
+): Promise<FileAnswer> {
+  const { snapshot } = opened
+  const bytes = deps.held.fresh(file) ?? (await deps.held.check(file, snapshot))
+  const linked = file.isLfs ? { 'X-Linked-Etag': etagOf(file), 'X-Linked-Size': String(file.size) } : undefined
+  return {
+    size: file.size,
+    etag: etagOf(file),
+    headers: { ...fileHeaders(opened, file, target.revision), ...linked },
+    bytes,
+    open: () => deps.held.open(file, snapshot),
+  }
+}
+
+/** What git stores for an LFS file. */
+function pointerAnswer(opened: OpenedSnapshot, file: ViewFile): FileAnswer {
+  const bytes = Buffer.from(lfsPointer(file.sha256 ?? '', file.size))
+  return {
+    size: bytes.length,
+    etag: `"${file.gitOid ?? ''}"`,
+    headers: { ...fileHeaders(opened, file, ''), 'Content-Type': 'text/plain; charset=utf-8' },
+    bytes,
+    open: () => Promise.reject(new Error('the pointer is in memory')),
+  }
+}
+
+function fileHeaders(opened: OpenedSnapshot, file: ViewFile, revision: string): Record<string, string> {
+  const name = file.path.slice(file.path.lastIndexOf('/') + 1)
+  // A commit never changes; `main` does. What needed a token must not end in a shared cache.
+  const scope = opened.snapshot.gated === false ? 'public' : 'private'
+  const isPinned = revision === opened.snapshot.commit
+  return {
+    ...commitHeaders(opened.repo, opened.snapshot),
+    // Never a type that a browser would run or draw, whatever upstream put there.
+    'Content-Type': file.isLfs ? 'application/octet-stream' : 'text/plain; charset=utf-8',
+    'Content-Disposition': `attachment; filename*=UTF-8''${encodeName(name)}`,
+    'Cache-Control': isPinned ? `${scope}, max-age=31536000, immutable` : 'no-cache',
+  }
+}
+
+/** RFC 8187: what is no attr-char is encoded. */
+function encodeName(name: string): string {
+  return encodeURIComponent(name).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+}

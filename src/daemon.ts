@@ -17,6 +17,7 @@ import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
 import { WatchLoop } from './pipeline/watch-loop.ts'
 import type { Clock, Log, Progress } from './ports.ts'
+import { startServers } from './serve.ts'
 
 /** Longest time between two looks at the configuration file, the disk and the queue. */
 const TICK_MS = 5000
@@ -78,9 +79,10 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   await using _socket = await serveLocally(socketPath, (operation, parameters) =>
     answerCommand(service, activity, operation, parameters),
   )
-  input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const stop = new AbortController()
   const signal = AbortSignal.any([stopping, stop.signal])
+  await using _servers = await startServers(input.loaded.config, opened, signal)
+  input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const isReady = applyPolicies(service, signal)
   const loops = [
     isReady.then(() => watches.run(signal)),
@@ -220,7 +222,10 @@ async function reload(service: Service, input: ServiceInput, signal: AbortSignal
     service.live.settings = settingsOf(loaded.config)
     await useChannels(service, channelsOf(loaded.config, service.deps.clock))
     const redecided = await applyPolicyChanges(service.deps, signal)
-    service.log.info({ component: 'service', redecided }, 'configuration read again; hub and archive need a restart')
+    service.log.info(
+      { component: 'service', redecided },
+      'configuration read again; hub, archive and serve need a restart',
+    )
   } catch (error) {
     signal.throwIfAborted()
     service.log.error(

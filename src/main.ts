@@ -25,6 +25,7 @@ export async function main(words: readonly string[]): Promise<void> {
     openChannels: async (config) => (await import('./compose.ts')).channelsOf(config),
     initArchive: async (config, log) => (await import('./compose.ts')).initArchive(config, log),
     runService: async (input, stopping) => (await import('./daemon.ts')).runService(input, stopping),
+    runServers: async (input, stopping) => (await import('./serve.ts')).runServers(input, stopping),
   }
   process.exitCode = await runCli(words, effects)
   setTimeout(() => process.exit(), EXIT_AFTER_MS).unref()

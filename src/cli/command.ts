@@ -29,6 +29,11 @@ export interface OpenArchiveOptions {
   readonly withoutNetwork?: boolean
 }
 
+/** What listens, by its origin; undefined where the configuration says off. */
+export interface ListeningServers {
+  readonly mirror: { readonly origin: string } | undefined
+}
+
 /** What a command may reach. Everything opened through it is closed after the outcome is printed. */
 export interface CommandContext {
   readonly signal: AbortSignal
@@ -54,6 +59,12 @@ export interface CommandContext {
   initArchive(config: Config): Promise<void>
   /** The service, until the signal asks it to stop. @throws ArchiveError ARCHIVE_LOCKED, … */
   runService(): Promise<void>
+  /**
+   * Dashboard and mirror of the archive, read-only, until the signal asks them to stop.
+   * @param onListening told once they listen
+   * @throws ArchiveError ADDRESS_UNUSABLE, …
+   */
+  runServers(onListening: (servers: ListeningServers) => void): Promise<void>
   /** Shows long work: live on a terminal, as lines in a pipe, not at all with --json into a pipe. */
   progress(): Progress
   /** A remark for people on stderr; not with --json. */

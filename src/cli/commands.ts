@@ -10,6 +10,7 @@ import type { CommandGroup } from './program.ts'
 import { queueGroup } from './queue.ts'
 import { restoreCommand } from './restore.ts'
 import { runCommand } from './run.ts'
+import { serveCommand } from './serve.ts'
 import { showCommand } from './show.ts'
 import { statusCommand } from './status.ts'
 import { syncCommand } from './sync.ts'
@@ -34,5 +35,6 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   verifyCommand,
   restoreCommand,
   eventsCommand,
+  serveCommand,
   notifyGroup,
 ]

@@ -7,7 +7,7 @@ import type { AlertChannel } from '../alert-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Clock, Log, Progress } from '../ports.ts'
 import { COMMANDS } from './commands.ts'
-import type { CommandContext, OpenArchiveOptions, Screen } from './command.ts'
+import type { CommandContext, ListeningServers, OpenArchiveOptions, Screen } from './command.ts'
 import { chooseProgress } from './choose-progress.ts'
 import { createPalette } from './palette.ts'
 import { errorJson, errorText, harmless, OutputClosed, printOutcome, reportOf, type Output } from './printer.ts'
@@ -36,6 +36,7 @@ export interface CliEffects {
   openChannels(config: Config): Promise<readonly AlertChannel[]>
   initArchive(config: Config, log: Log): Promise<void>
   runService(input: ServiceRequest, stopping: AbortSignal): Promise<void>
+  runServers(input: ServersRequest, stopping: AbortSignal): Promise<void>
 }
 
 interface OpenRequest extends OpenArchiveOptions {
@@ -50,6 +51,12 @@ interface ServiceRequest {
   readonly source: LoadConfigInput
   readonly log: Log
   readonly progress: Progress
+}
+
+interface ServersRequest {
+  readonly config: Config
+  readonly log: Log
+  readonly onListening: (servers: ListeningServers) => void
 }
 
 /** Runs one call, prints what it found, and gives the exit code. Never throws for what a user can do. */
@@ -160,6 +167,7 @@ class Session implements AsyncDisposable {
       openChannels: async () => this.#effects.openChannels((await (this.#loaded ??= this.#load())).config),
       initArchive: (config) => this.#effects.initArchive(config, this.#log('warn')),
       runService: () => this.#runService(),
+      runServers: (onListening) => this.#runServers(onListening),
       progress: () => this.#progressView(),
       note: (sentence) => this.#note(sentence),
     }
@@ -203,6 +211,12 @@ class Session implements AsyncDisposable {
     const log = this.#log(levelOf(loaded.config.log.level))
     const input = { loaded, source: this.#source(), log, progress }
     await this.#effects.runService(input, this.#effects.signal)
+  }
+
+  async #runServers(onListening: (servers: ListeningServers) => void): Promise<void> {
+    const { config } = await (this.#loaded ??= this.#load())
+    const log = this.#log(levelOf(config.log.level))
+    await this.#effects.runServers({ config, log, onListening }, this.#effects.signal)
   }
 
   #log(level: LogLevel): Log {

@@ -51,7 +51,7 @@ interface ApiRoute {
   readonly answer: (ask: Ask, rule: AccessRule) => Promise<Answer> | Answer
 }
 
-const TYPES = '/api/:types{models|datasets|spaces}'
+const TYPES = '/api/:types{(?:models|datasets|spaces)}'
 const REPO = `${TYPES}/:owner/:name`
 
 /** Every JSON route. A GET also answers HEAD. */

@@ -5,6 +5,7 @@ import { OutputClosed } from '../../src/cli/printer.ts'
 import { runCli, type CliEffects, type Stream } from '../../src/cli/run-cli.ts'
 import { channelsOf, initArchive, openArchive } from '../../src/compose.ts'
 import { runService } from '../../src/daemon.ts'
+import { runServers } from '../../src/serve.ts'
 import { ArchiveError } from '../../src/domain/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { SimHub } from '../support/sim-hub/types.ts'
@@ -66,6 +67,7 @@ export class CliFolder implements AsyncDisposable {
       openChannels: (config) => Promise.resolve(channelsOf(config)),
       initArchive,
       runService,
+      runServers,
       ...options.effects,
     }
     const code = await runCli(words, effects)

@@ -1,0 +1,54 @@
+import { openArchive } from './compose.ts'
+import type { Config } from './config/config.ts'
+import type { HttpService } from './lib/http-service.ts'
+import { startMirror } from './mirror/start-mirror.ts'
+import type { OpenedArchive } from './opened-archive.ts'
+import type { Clock, Log } from './ports.ts'
+
+/** What listens, until it is disposed. */
+export interface Servers extends AsyncDisposable {
+  /** Undefined where the configuration says off. */
+  readonly mirror: HttpService | undefined
+}
+
+/**
+ * Starts what `serve` of the configuration asks for. All of it only reads.
+ * @throws ArchiveError ADDRESS_UNUSABLE; then nothing listens
+ */
+export async function startServers(config: Config, archive: OpenedArchive, signal: AbortSignal): Promise<Servers> {
+  const { serve } = config
+  const token = serve.token?.reveal()
+  await using stack = new AsyncDisposableStack()
+  const shared = { archive, token, names: serve.hosts, log: archive.log, signal }
+  const mirror = serve.mirror && stack.use(await startMirror({ ...shared, ...serve.mirror }))
+  const closing = stack.move()
+  return { mirror, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+}
+
+export interface ServeInput {
+  readonly config: Config
+  readonly log: Log
+  /** Told once everything listens, with the addresses. */
+  readonly onListening: (servers: Servers) => void
+  readonly clock?: Clock
+}
+
+/**
+ * Dashboard and mirror of an archive that is opened for reading only, beside a running service or without one, until
+ * `stopping` aborts.
+ * @throws ArchiveError ADDRESS_UNUSABLE, ARCHIVE_MISSING_MARKER, …
+ */
+export async function runServers(input: ServeInput, stopping: AbortSignal): Promise<void> {
+  const { config, log, clock } = input
+  await using archive = await openArchive(config, {
+    mode: 'read',
+    withoutNetwork: true,
+    log,
+    signal: stopping,
+    ...(clock === undefined ? {} : { clock }),
+  })
+  await using servers = await startServers(config, archive, stopping)
+  input.onListening(servers)
+  if (stopping.aborted) return
+  await new Promise<void>((resolve) => stopping.addEventListener('abort', () => resolve(), { once: true }))
+}

@@ -102,7 +102,8 @@ export interface RepoActivity {
 
 /** Repositories that are put in front, and why. */
 export interface RescueStart {
-  readonly repos: readonly { readonly repoId: number; readonly cause: string }[]
+  /** `isDueNow`: downloads that wait after a failure are tried at once. */
+  readonly repos: readonly { readonly repoId: number; readonly cause: string; readonly isDueNow: boolean }[]
   readonly at: string
   /** Every event up to this number has been looked at; undefined when a person asked. */
   readonly upToSeq: number | undefined

@@ -4,14 +4,15 @@ import { channelsOf, openArchive } from './compose.ts'
 import { settingsOf } from './config/config.ts'
 import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/load-config.ts'
 import { ArchiveError, ERROR_CODES, errorCodeOf } from './domain/errors.ts'
-import { parseRepoArgument } from './domain/repo.ts'
 import type { Settings } from './domain/settings.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import { Activity } from './pipeline/activity.ts'
 import { runAlertLoop } from './pipeline/alert-loop.ts'
+import { answerCommand } from './pipeline/answer-command.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
 import { applyPolicyChanges, exportEvents } from './pipeline/plan-snapshots.ts'
 import { readLicenses } from './pipeline/read-licenses.ts'
+import { continueRescues } from './pipeline/rescue-repos.ts'
 import { runJobs } from './pipeline/run-jobs.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
@@ -48,6 +49,8 @@ interface Service {
   readonly live: Live
   readonly log: Log
   held: Held | undefined
+  /** A person asked for a rescue since the last poll. */
+  isRescueAsked: boolean
 }
 
 /**
@@ -71,13 +74,25 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     live,
     log: input.log,
     held: undefined,
+    isRescueAsked: false,
   }
   const watches = new WatchLoop(service.deps, async () => {
     service.held = await scheduleJobs(service.deps, service.held)
   })
   const socketPath = localSocketPath(opened.root, opened.catalog.archiveId)
+  const commanded = {
+    deps: service.deps,
+    activity,
+    pid: process.pid,
+    reschedule: async () => {
+      service.held = await scheduleJobs(service.deps, service.held)
+    },
+    noteRescue: () => {
+      service.isRescueAsked = true
+    },
+  }
   await using _socket = await serveLocally(socketPath, (operation, parameters) =>
-    answerCommand(service, activity, operation, parameters),
+    answerCommand(commanded, operation, parameters),
   )
   const stop = new AbortController()
   const signal = AbortSignal.any([stopping, stop.signal])
@@ -160,6 +175,8 @@ async function keepingLoop(service: Service, input: ServiceInput, signal: AbortS
     try {
       await readLicenses(service.deps, signal)
       await exportEvents(service.deps, signal)
+      if (service.isRescueAsked) await continueRescues(service.deps, signal)
+      service.isRescueAsked = false
       service.held = await scheduleJobs(service.deps, service.held)
       lastCode = undefined
     } catch (error) {
@@ -240,31 +257,4 @@ async function useChannels({ deps, live }: Service, channels: readonly AlertChan
   const keys = channels.map(({ key }) => key)
   if (keys.length > 0) await deps.catalog.outbox.openChannels(keys, deps.clock.now())
   live.channels = channels
-}
-
-async function answerCommand(
-  service: Service,
-  activity: Activity,
-  operation: string,
-  parameters: Record<string, unknown>,
-): Promise<unknown> {
-  const { catalog } = service.deps
-  switch (operation) {
-    case 'status':
-      return { pid: process.pid, ...activity.report() }
-    case 'queue.pause':
-      return catalog.setPaused(true)
-    case 'queue.resume':
-      return catalog.setPaused(false)
-    case 'queue.bump': {
-      const repo = parseRepoArgument(String(parameters['repo']))
-      const row = repo === undefined ? undefined : await catalog.repoByName(repo.ref)
-      if (row === undefined) throw new Error(`${String(parameters['repo'])} is not in the archive`)
-      const moved = await catalog.bump(row.repoId)
-      service.held = await scheduleJobs(service.deps, service.held)
-      return { moved }
-    }
-    default:
-      throw new Error(`unknown operation ${operation}`)
-  }
 }

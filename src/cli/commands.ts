@@ -8,6 +8,7 @@ import { notifyGroup } from './notify.ts'
 import { planCommand } from './plan.ts'
 import type { CommandGroup } from './program.ts'
 import { queueGroup } from './queue.ts'
+import { rescueCommand } from './rescue.ts'
 import { restoreCommand } from './restore.ts'
 import { runCommand } from './run.ts'
 import { serveCommand } from './serve.ts'
@@ -32,6 +33,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   licensesCommand,
   statusCommand,
   queueGroup,
+  rescueCommand,
   verifyCommand,
   restoreCommand,
   eventsCommand,

@@ -110,7 +110,7 @@ async function bump(context: CommandContext, input: CommandInput): Promise<Outco
 }
 
 /** The queue is changed by the service, or here where nobody else writes; a pass of another process can be asked nothing. */
-function mustReachQueue(archive: OpenedArchive): void {
+export function mustReachQueue(archive: OpenedArchive): void {
   if (archive.writable || archive.service !== undefined) return
   if (archive.refusal !== undefined && archive.refusal.code !== 'ARCHIVE_LOCKED') throw archive.refusal
   throw new ArchiveError('ARCHIVE_LOCKED', 'another process works on this archive, and it takes no commands', {

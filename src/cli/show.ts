@@ -1,6 +1,6 @@
 import { printRepo } from '../domain/repo.ts'
 import { formatSize } from '../lib/units.ts'
-import type { FileRow, RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { FileRow, RepoRow, SnapshotRow, TransitionRow } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
@@ -19,6 +19,8 @@ const FILES_FOR_PEOPLE = 500
 const SNAPSHOTS_FOR_PEOPLE = 10
 /** Commits whose licence is shown. */
 const LICENSES = 1000
+const TRANSITIONS = 1000
+const TRANSITIONS_FOR_PEOPLE = 10
 /** From here on a whole SHA-256 fits beside a path. */
 const WIDE_COLUMNS = 150
 
@@ -46,6 +48,8 @@ async function show(context: CommandContext, input: CommandInput): Promise<Outco
   const limit = countOption(input, 'limit', 1)
   const archive = await context.openArchive('read')
   const { row, snapshot } = await findSnapshot(archive, argument)
+  const transitions = await archive.catalog.transitions(row.repoId, TRANSITIONS)
+  const others = (await archive.catalog.reposNamed(argument.ref)).filter(({ repoId }) => repoId !== row.repoId)
   return {
     exitCode: 0,
     json: () => {
@@ -54,6 +58,7 @@ async function show(context: CommandContext, input: CommandInput): Promise<Outco
         ...repoJson(row),
         snapshot: snapshotJson(snapshot),
         upstreamEvidence: row.upstreamEvidence ?? null,
+        transitions: transitions.map(transitionJson),
       }
       const licenses = jsonLicenses(archive, row)
       return jsonObject(head, [
@@ -62,7 +67,8 @@ async function show(context: CommandContext, input: CommandInput): Promise<Outco
       ])
     },
     async *text(screen) {
-      yield `${factsText(row, snapshot, screen)}\n\n`
+      yield `${factsText(row, snapshot, screen)}\n`
+      yield `${historyText(transitions, screen)}${others.map(otherText).join('')}\n`
       yield* filesText(
         archive,
         snapshot,
@@ -90,6 +96,30 @@ async function* jsonFiles(
 /** The licence of every commit, newest first. */
 async function* jsonLicenses(archive: Pick<OpenedArchive, 'catalog'>, row: RepoRow): AsyncIterable<unknown> {
   for (const entry of await archive.catalog.licenses.history(row.repoId, LICENSES)) yield licenseJson(archive, entry)
+}
+
+function transitionJson({ at, from, to, evidence }: TransitionRow): unknown {
+  return { at, from, to, evidence: evidence ?? null }
+}
+
+/** What became of it upstream and what proves that. Nothing for one that was only ever there. */
+function historyText(transitions: readonly TransitionRow[], screen: Screen): string {
+  const { palette } = screen
+  if (transitions.length < 2) return ''
+  const lines = transitions.slice(-TRANSITIONS_FOR_PEOPLE).map(({ at, from, to, evidence }) => {
+    const proof = evidenceText(evidence)
+    const states = `${from} → ${paintOfUpstream(to, palette)(to)}`
+    return `    ${palette.faint(at)}  ${states}${proof === '' ? '' : ` (${proof})`}`
+  })
+  const more = transitions.length - lines.length
+  return [`  ${palette.faint('changes')}${more > 0 ? ` (${more} earlier: --json)` : ''}`, ...lines, ''].join('\n')
+}
+
+/** Another repository of the same name: its commits are shown by `REPO@<commit>`. */
+function otherText(other: RepoRow): string {
+  const commit = other.newest?.commit.slice(0, 10)
+  const how = commit === undefined ? '' : `; show ${printRepo(other.ref)}@${commit}`
+  return `  another repository had or has this name: ${other.hubId} (${other.upstream})${how}\n`
 }
 
 function factsText(row: RepoRow, snapshot: SnapshotRow, screen: Screen): string {

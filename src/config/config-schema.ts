@@ -63,6 +63,11 @@ export const watchSchema = z
     user: ownerName.optional().describe('A user: all their repositories, also those to come.'),
     repo: repoRef.optional().describe('One repository: owner/name, or datasets/owner/name.'),
     every: duration('1s', '7d').prefault('10m').describe('How often to ask the Hub for news: 1s to 7d.'),
+    silent_after: duration('1d', '3650d')
+      .optional()
+      .describe(
+        'With org or user: no new or updated repository for so long is told as org-silent. Left out: 60d. A pause far longer than any of the year before is told earlier.',
+      ),
     match: line(256)
       .optional()
       .describe('With org or user: only repositories whose name (without the owner) matches this glob.'),
@@ -72,6 +77,11 @@ export const watchSchema = z
   })
   .refine((entry) => WATCH_TARGETS.filter((key) => entry[key] !== undefined).length === 1, {
     error: 'Exactly one of org, user and repo must stand here',
+    when: ({ value }) => isGroup(value),
+  })
+  .refine((entry) => entry.silent_after === undefined || entry.repo === undefined, {
+    error: 'silent_after needs org or user: one repository has no pace',
+    path: ['silent_after'],
     when: ({ value }) => isGroup(value),
   })
   .refine((entry) => entry.match === undefined || entry.repo === undefined, {

@@ -47,6 +47,8 @@ watch:
   - org: Qwen
     # How often to ask for news: 1s to 7d.
     every: 10m
+    # Nothing new or updated for so long is told as org-silent; a pause far longer than any of the year before, earlier.
+    silent_after: 60d
     keep:
       # all: what the filters below let through. metadata: only cards, configs, licences and tokenizers.
       files: all

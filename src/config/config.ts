@@ -169,12 +169,15 @@ export function secretOf(text: string | undefined): Secret | undefined {
   return text === undefined || text === '' ? undefined : new Secret(text)
 }
 
+const DEFAULT_SILENT_AFTER_MS = 60 * 24 * 60 * 60 * 1000
+
 function resolveWatch(entry: ConfigFileValues['watch'][number]): WatchEntry {
   const target = targetOf(entry)
   return {
     key: watchKey(target),
     target,
     everyMs: entry.every,
+    silentAfterMs: target.kind === 'repo' ? undefined : (entry.silent_after ?? DEFAULT_SILENT_AFTER_MS),
     keep: {
       files: entry.keep.files,
       formats: entry.keep.formats,

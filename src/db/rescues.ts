@@ -25,8 +25,10 @@ export async function startRescues(db: Db, { repos, at, upToSeq }: RescueStart):
       .execute()
     moved += await bump(db, repoId)
   }
-  const repoIds = repos.map(({ repoId }) => repoId)
-  if (repoIds.length > 0) await makeDue(db, repoIds)
+  await makeDue(
+    db,
+    repos.flatMap(({ repoId, isDueNow }) => (isDueNow ? [repoId] : [])),
+  )
   if (upToSeq !== undefined && upToSeq > (await rescueCursor(db))) await writeMeta(db, CURSOR, String(upToSeq))
   return moved
 }

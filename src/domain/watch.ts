@@ -13,6 +13,8 @@ export interface WatchEntry {
   readonly target: WatchTarget
   readonly everyMs: number
   readonly keep: KeepPolicy
+  /** An owner without a publication or update for so long is told as silent; undefined = never. */
+  readonly silentAfterMs?: number | undefined
 }
 
 /** The key of a target. Two entries of one owner differ by their `match`. */

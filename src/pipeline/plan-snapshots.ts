@@ -197,7 +197,8 @@ function conflictEvent(listing: Listing): ChangeEvent {
   }
 }
 
-function keepOf(deps: PipelineDeps, ref: RepoRef, watch: string): KeepPolicy {
+/** What is kept of a repository: by the entry that claims it, else by the default. */
+export function keepOf(deps: PipelineDeps, ref: RepoRef, watch: string): KeepPolicy {
   return watchOf(deps.settings.watches, ref, watch)?.keep ?? DEFAULT_KEEP
 }
 

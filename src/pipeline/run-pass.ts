@@ -4,6 +4,7 @@ import { claimingWatch, keyByHand, type WatchEntry } from '../domain/watch.ts'
 import type { OpenedArchive, PassResult } from '../opened-archive.ts'
 import type { Progress } from '../ports.ts'
 import type { PipelineDeps } from './deps.ts'
+import { followRefs } from './follow-refs.ts'
 import {
   applyPolicyChanges,
   DEFAULT_KEEP,
@@ -13,6 +14,7 @@ import {
   type PlanFailure,
 } from './plan-snapshots.ts'
 import { readLicenses } from './read-licenses.ts'
+import { continueRescues, startEndangered } from './rescue-repos.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
 import { isScheduleStale, mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
 import { SEALING_BLOCKS } from './seal-snapshot.ts'
@@ -44,11 +46,16 @@ export async function runPass(
   await deps.catalog.unblockSnapshots(SEALING_BLOCKS)
   const polled = await pollAll(deps, watches, options.repos.length > 0, signal)
   const planned = await planAll(deps, watches, signal)
+  await startEndangered(deps)
+  if (polled.reached.length > 0) await continueRescues(deps, signal)
   await deps.catalog.makeDue()
   const held = await scheduleJobs(deps, undefined)
   const repoIds = options.repos.length === 0 ? undefined : await idsOf(deps, watches)
   const run: RunResult | undefined = options.checkOnly ? undefined : await runAll(deps, repoIds, signal)
   await readLicenses(deps, signal)
+  if (!options.checkOnly) for (const watch of polled.reached) await followRefs(deps, watch, signal)
+  // What the downloads met is in front at the next pass.
+  await startEndangered(deps)
   await exportEvents(deps, signal)
   const totals = await deps.catalog.totals()
   return {
@@ -114,6 +121,8 @@ function watchesFor(deps: PipelineDeps, repos: readonly RepoRef[]): readonly Wat
 }
 
 interface Polled {
+  /** Keys of the watches whose poll succeeded. */
+  readonly reached: readonly string[]
   readonly count: number
   readonly changed: number
   readonly failures: readonly JobFailure[]
@@ -126,13 +135,13 @@ async function pollAll(
   signal: AbortSignal,
 ): Promise<Polled> {
   const failures: JobFailure[] = []
-  let count = 0
+  const reached: string[] = []
   let changed = 0
   for (const watch of watches) {
     try {
       if (areNamed) await mustBeKnown(deps, watch, signal)
       changed += (await pollWatch(deps, watch, signal)).changed
-      count += 1
+      reached.push(watch.key)
     } catch (error) {
       signal.throwIfAborted()
       if (!isOfTheHub(error)) throw error
@@ -143,7 +152,7 @@ async function pollAll(
       deps.log.warn({ component: 'watch', watch: watch.key, code, err: error }, 'watch not polled')
     }
   }
-  return { count, changed, failures }
+  return { reached, count: reached.length, changed, failures }
 }
 
 /** A name that was misspelt by hand leaves no trace: the Hub is asked before anything of a poll is recorded. */

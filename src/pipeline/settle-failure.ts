@@ -2,6 +2,7 @@ import { backOffMs } from '../domain/back-off.ts'
 import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
+import { isPurged, purgedEvent } from '../domain/purged-bytes.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { Job } from '../catalog-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
@@ -44,7 +45,7 @@ async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
   // Wrong bytes were told when their source was demoted.
   const isNews = !run.announced.has(news) && attempts === 1 && code !== 'DIGEST_MISMATCH'
   run.announced.add(news)
-  const events = isNews ? [failureEvent(deps, job, { code, message, error })] : []
+  const events = await failureEvents(deps, job, error, isNews)
   announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
   if (!isKnownLoss(job, code)) result.failed.push({ repo, path, code, message })
   if (source !== undefined) deps.progress.failed(source, code, message)
@@ -60,12 +61,23 @@ function isKnownLoss(job: Job, code: ErrorCode): boolean {
   return job.lastCode === code && LOSSES.includes(code)
 }
 
-function failureEvent(
-  deps: PipelineDeps,
-  job: Job,
-  failed: { readonly code: ErrorCode; readonly message: string; readonly error: unknown },
-): ChangeEvent {
-  const { code, message, error } = failed
+/** Contents of one repository that were told as purged. */
+const PURGES_REMEMBERED = 1000
+
+async function failureEvents(deps: PipelineDeps, job: Job, error: unknown, isNews: boolean): Promise<ChangeEvent[]> {
+  return (await purgedEvents(deps, job, error)) ?? (isNews ? [failureEvent(deps, job, error)] : [])
+}
+
+/** Once for each content, whatever else failed in between. undefined: its bytes are not gone. */
+async function purgedEvents(deps: PipelineDeps, job: Job, error: unknown): Promise<ChangeEvent[] | undefined> {
+  const [source] = job.sources
+  if (source === undefined || !(error instanceof ArchiveError) || !isPurged(error.code, error.details)) return undefined
+  const told = await deps.catalog.events({ repo: source.ref.name, type: 'bytes-purged', limit: PURGES_REMEMBERED })
+  if (told.some((event) => event.detail['content'] === job.key)) return []
+  return [purgedEvent(source, job, { at: nowIso(deps), details: error.details })]
+}
+
+function failureEvent(deps: PipelineDeps, job: Job, error: unknown): ChangeEvent {
   const source = job.sources[0]
   return {
     type: 'download-failed',
@@ -73,11 +85,11 @@ function failureEvent(
     repo: source?.ref,
     at: nowIso(deps),
     before: null,
-    after: code,
+    after: errorCodeOf(error),
     detail: {
       path: source?.path,
       commit: source?.commit,
-      message,
+      message: error instanceof Error ? error.message : String(error),
       ...(error instanceof ArchiveError ? error.details : {}),
     },
   }

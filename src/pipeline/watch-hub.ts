@@ -9,6 +9,7 @@ import type { KnownRepo, PollRecord, WatchState } from '../catalog-rows.ts'
 import type { HttpEvidence, RepoAnswer } from '../ports.ts'
 import { confirmLosses, doubtListing, NO_LOSSES, type Suspect } from './confirm-losses.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
+import { silenceEvents } from './hear-silence.ts'
 import { failureEvents, recoveryEvents } from './hub-outage.ts'
 
 /** What one poll of a watch found. */
@@ -57,6 +58,8 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     doubt === undefined
       ? await recoveryEvents(deps, watch, at)
       : await failureEvents(deps, states, { watch, code: doubt.code, at, detail: doubt.detail })
+  const isAlive = isFirst || diff.changed.length > 0 || doubt !== undefined
+  const silence = await silenceEvents(deps, watch, { at, listed, isAlive, evidence })
   const record: PollRecord = {
     watch: watch.key,
     at,
@@ -64,7 +67,7 @@ export async function pollWatch(deps: PipelineDeps, watch: WatchEntry, signal: A
     unchanged: [...diff.unchanged, ...losses.unchanged],
     missing: losses.missing,
     states: losses.states,
-    events: [...ofHub, ...diff.events, ...losses.events],
+    events: [...ofHub, ...diff.events, ...losses.events, ...silence],
     isFirst,
     evidence,
     doubt,

@@ -2,7 +2,9 @@ import { ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
 import type { PipelineDeps } from './deps.ts'
+import { followRefs } from './follow-refs.ts'
 import { planHeads, raisePlanFailures } from './plan-snapshots.ts'
+import { rescueEndangered } from './rescue-repos.ts'
 import { pollWatch } from './watch-hub.ts'
 
 /** Longest time between two looks at the watch list. */
@@ -121,7 +123,9 @@ export class WatchLoop {
       const nowMs = deps.clock.now()
       const nextMs = before?.isHinted === true ? Math.min(retryMs, HINT_PAUSE_MS) : retryMs
       this.#due.set(watch.key, { atMs: nowMs + nextMs, failures: 0, polledMs: nowMs, isHinted: false })
+      await rescueEndangered(deps, signal)
       await this.#reschedule()
+      await followRefs(deps, watch.key, signal)
     } catch (error) {
       signal.throwIfAborted()
       const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 10), Math.max(watch.everyMs, FIRST_RETRY_MS))

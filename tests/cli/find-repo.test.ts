@@ -13,7 +13,7 @@ function ref(name: string): RepoRef {
   return { type: 'model', name: name as RepoName }
 }
 
-test('an original is found by commit although another repository has its name now', async () => {
+test('an original stays what its name means although another repository has it now; that one is found by commit', async () => {
   await using hub = await startSimHub()
   const original = hub.world.addRepo('Qwen/A-1B', smallModel('original'))
   const { hubId } = hub.world.repo('Qwen/A-1B')
@@ -26,7 +26,8 @@ test('an original is found by commit although another repository has its name no
   const found = await find(original.slice(0, 8))
 
   assert.deepEqual([found.snapshot.commit, found.row.hubId, found.row.upstream], [original, hubId, 'recreated'])
-  assert.equal((await find()).snapshot.commit, copy)
+  assert.equal((await find()).snapshot.commit, original)
+  assert.equal((await find(copy.slice(0, 8))).snapshot.commit, copy)
   await assert.rejects(find('0'.repeat(40)), { code: 'SNAPSHOT_UNKNOWN', hint: new RegExp(original) })
   const verify = (commit?: string) =>
     verifyArchive(

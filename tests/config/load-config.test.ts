@@ -24,6 +24,7 @@ test('loadConfig without file, flags and variables gives the documented defaults
         key: 'org:Qwen',
         target: { kind: 'org', owner: 'Qwen', match: undefined },
         everyMs: 600_000,
+        silentAfterMs: 5_184_000_000,
         keep: {
           files: 'all',
           formats: undefined,

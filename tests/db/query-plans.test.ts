@@ -83,7 +83,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.activityOf(WATCH)
   await catalog.recordRefs({ repoId, head: commitOf('Qwen/A'), refs: [], at: AT, events: [eventOf()] })
   await catalog.dueRefs({ watch: WATCH, before: AT, again: 5 })
-  await catalog.startRescues({ repos: [{ repoId, cause: 'gate-changed' }], at: AT, upToSeq: 1 })
+  await catalog.startRescues({ repos: [{ repoId, cause: 'gate-changed', isDueNow: true }], at: AT, upToSeq: 1 })
   await catalog.noteRescue(repoId, { tried: 1, found: 1, doneAt: AT })
   for (const pendingOnly of [true, false]) await catalog.rescues({ pendingOnly, limit: 10 })
   await catalog.rescueCursor()

@@ -1,4 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { createTransport } from 'nodemailer'
 import type { Alert } from '../domain/alert.ts'
 import { alertBody, plainForm, shorten } from '../domain/alert-body.ts'
@@ -37,6 +38,7 @@ export async function sendEmail(target: MailTarget, alert: Alert, signal: AbortS
   let socket: Socket | undefined
   try {
     socket = await connectTo(target, ended)
+    if (target.security === 'tls') socket = await encrypted(socket, target, ended)
     const result = await transportOver(socket, target).sendMail({ ...mailOf(target, alert), signal: ended })
     if (result.rejected.length > 0) {
       throw new ArchiveError('CHANNEL_REFUSED', `${target.host} refused ${result.rejected.length} of the recipients`, {
@@ -54,15 +56,25 @@ export async function sendEmail(target: MailTarget, alert: Alert, signal: AbortS
 /** Connected here, so that the address is checked and no connection outlives the deadline. */
 function connectTo({ host, port, allowPrivate }: MailTarget, signal: AbortSignal): Promise<Socket> {
   if (!allowPrivate && isPrivateHost(host)) throw new AddressRefusedError(`${host} is a private address`)
+  return ready(connect({ host, port, ...(allowPrivate ? {} : { lookup: lookupPublic }) }), 'connect', signal)
+}
+
+function encrypted(socket: Socket, target: MailTarget, signal: AbortSignal): Promise<Socket> {
+  return ready(connectTls({ socket, ...tlsOf(target) }), 'secureConnect', signal).catch((cause: unknown) => {
+    socket.destroy()
+    throw Object.assign(new Error('no encryption', { cause }), { code: 'ETLS' })
+  })
+}
+
+function ready<S extends Socket>(socket: S, event: string, signal: AbortSignal): Promise<S> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, ...(allowPrivate ? {} : { lookup: lookupPublic }) })
     const onAbort = (): void => {
       socket.destroy()
       reject(signal.reason as Error)
     }
     signal.addEventListener('abort', onAbort, { once: true })
     const settled = (): void => signal.removeEventListener('abort', onAbort)
-    socket.once('connect', () => {
+    socket.once(event, () => {
       settled()
       resolve(socket)
     })
@@ -73,20 +85,27 @@ function connectTo({ host, port, allowPrivate }: MailTarget, signal: AbortSignal
   })
 }
 
+function tlsOf({ host, authority }: MailTarget): { servername?: string; host: string; ca?: string } {
+  return {
+    // Without a name to send, the address itself is what the certificate must be for.
+    host,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(authority === undefined ? {} : { ca: authority }),
+  }
+}
+
 function transportOver(connection: Socket, target: MailTarget) {
-  const { host, port, security, user, password, authority } = target
+  const { host, port, security, user, password } = target
   return createTransport({
     host,
     port,
     connection,
     secure: security === 'tls',
+    secured: security === 'tls',
     requireTLS: security === 'starttls',
     ignoreTLS: security === 'none',
     ...(user === undefined ? {} : { auth: { user, pass: password ?? '' } }),
-    tls: {
-      ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(authority === undefined ? {} : { ca: authority }),
-    },
+    tls: tlsOf(target),
     greetingTimeout: STEP_MS,
     socketTimeout: STEP_MS,
     logger: false,
@@ -142,6 +161,6 @@ function refused(target: MailTarget, what: string, hint: string, cause: unknown)
 function unreachable(target: MailTarget, reason: string, cause: unknown): ArchiveError {
   return new ArchiveError('CHANNEL_UNREACHABLE', `the mail server ${target.host} could not be reached: ${reason}`, {
     cause,
-    hint: 'check smtp.host and smtp.port; it is tried again by itself',
+    hint: 'check smtp.host, smtp.port and the certificate of the server; it is tried again by itself',
   })
 }

@@ -1,5 +1,5 @@
 import type { ChangeEvent, EventType } from './events.ts'
-import { because, brief, changes, gate, licenseReads, reference, totals } from './event-words.ts'
+import { because, brief, changes, gate, headerWords, licenseReads, reference, totals } from './event-words.ts'
 
 type Sentence = (event: ChangeEvent) => string
 
@@ -19,7 +19,8 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'history-rewritten': (event) => `rewrote its history (${change(event)})${because(event.detail)}`,
   'ref-moved': (event) => `moved ${reference(event.detail)} (${change(event)})`,
   'ref-deleted': ({ before, detail }) => `lost ${reference(detail)} (it was ${brief(before)})`,
-  'files-replaced': (event) => `replaced weights under the same name${changes(event.detail)} (${change(event)})`,
+  'files-replaced': (event) =>
+    `replaced weights under the same name${changes(event.detail)}${headerWords(event.detail)} (${change(event)})`,
   'license-changed': (event) =>
     event.detail['contradiction'] === true
       ? `states ${brief(event.detail['stated'])} on its card, but ${brief(event.detail['path'])} reads ${brief(event.detail['reads'])}`

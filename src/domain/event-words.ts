@@ -7,6 +7,7 @@ type Detail = Readonly<Record<string, unknown>>
 
 const MAX_VALUE_CHARACTERS = 120
 const MAX_PATHS_SHOWN = 3
+const MAX_WORDS_SHOWN = 4
 
 /** What a claim about upstream rests on: `HTTP 404 RepoNotFound at 2026-03-12T10:00:00Z`; empty when nothing is known. */
 export function evidenceText(evidence: unknown): string {
@@ -76,6 +77,14 @@ export function changes(detail: Detail): string {
   const more = (known ?? paths.length) - Math.min(paths.length, MAX_PATHS_SHOWN)
   const shown = paths.slice(0, MAX_PATHS_SHOWN).map(cut).join(', ')
   return `: ${shown}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** What the headers of replaced files tell, after a dash; empty when they were not read. */
+export function headerWords(detail: Detail): string {
+  const { what } = detail
+  if (!Array.isArray(what)) return ''
+  const words = what.filter((word): word is string => typeof word === 'string').slice(0, MAX_WORDS_SHOWN)
+  return words.length === 0 ? '' : ` — ${words.map(cut).join(', ')}`
 }
 
 function pathsOf(value: unknown): string[] {

@@ -12,6 +12,7 @@ import { isSmallFile } from '../domain/weight-file.ts'
 import type { RepoRow, ScheduleEntry, UndigestedHead, UnlistedHead } from '../catalog-rows.ts'
 import type { Tree } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
+import { describeReplaced, withHeaders } from './describe-replaced.ts'
 
 /** What is kept of a repository that was named by hand and that no watch entry covers. */
 export const DEFAULT_KEEP: KeepPolicy = {
@@ -123,6 +124,8 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
   const hasMore = first !== undefined && onlyAddsDigests(first, read)
   const listing = first === undefined || hasMore ? read : first
   const previous = await previousListing(deps, row, head)
+  const before = previous === undefined ? undefined : { listing: previous, snapshot: row.newest }
+  const headers = await describeReplaced(deps, before, listing, signal)
   const keep = keepOf(deps, row.ref, row.watch)
   const recorded = await deps.catalog.recordListing({
     repoId: head.repoId,
@@ -131,7 +134,7 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
     policyKey: policyKeyOf(keep),
     isSmall: isSmallFile,
     events: [
-      ...updateEvents(previous, listing),
+      ...withHeaders(updateEvents(previous, listing), headers),
       ...nameEvents(listing),
       ...(outcome === 'conflict' && !hasMore ? [conflictEvent(listing)] : []),
       ...witnessContradictions(listing, deps.witness),

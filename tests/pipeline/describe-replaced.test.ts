@@ -32,7 +32,7 @@ for (const [kind, yaml] of [
     const [event] = await vault.eventsOf('files-replaced')
     assert.deepEqual(event?.detail['what'], ['chat template changed'])
     assert.match(event === undefined ? '' : eventSentence(event), /M-Q4_K_M\.gguf — chat template changed \(/)
-    const [file] = event?.detail['headers'] as { path: string; metadata: unknown }[]
+    const [file] = (event?.detail['headers'] ?? []) as { path: string; metadata: unknown }[]
     assert.equal(file?.path, 'M-Q4_K_M.gguf')
     assert.deepEqual(file?.metadata, [{ key: 'tokenizer.chat_template', before: '{{ old }}', after: '{{ new }}' }])
   })

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { applyMutant } from '../scripts/mutants/apply-mutant.ts'
+import { MUTANTS } from '../scripts/mutants/mutant.ts'
+
+const ROOT = new URL('../', import.meta.url)
+
+/** Of the design: what holds for bytes on their way in. */
+const INVARIANTS = Array.from({ length: 10 }, (_, at) => `I${at + 1}`)
+
+test('every mutant can still be made: its guard is in its file exactly once, and its test exists', () => {
+  for (const mutant of MUTANTS) {
+    const changed = applyMutant(readFileSync(new URL(mutant.file, ROOT), 'utf8'), mutant)
+    assert.notEqual(changed, readFileSync(new URL(mutant.file, ROOT), 'utf8'))
+    assert.ok(existsSync(new URL(mutant.test, ROOT)), mutant.test)
+  }
+})
+
+test('every invariant of bytes has a mutant', () => {
+  assert.deepEqual(new Set(MUTANTS.map(({ invariant }) => invariant)), new Set(INVARIANTS))
+})
+
+test('a guard that is not there, or is there twice, is an error', () => {
+  const mutant = { ...MUTANTS[0]!, find: 'x' }
+
+  assert.throws(() => applyMutant('a', mutant), /0 times/)
+  assert.throws(() => applyMutant('axbx', mutant), /2 times/)
+})

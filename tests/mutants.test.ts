@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { applyMutant } from '../scripts/mutants/apply-mutant.ts'
-import { MUTANTS } from '../scripts/mutants/mutant.ts'
+import { DISK_MUTANTS } from '../scripts/mutants/disk-mutants.ts'
+import { WIRE_MUTANTS } from '../scripts/mutants/wire-mutants.ts'
 
+const MUTANTS = [...DISK_MUTANTS, ...WIRE_MUTANTS]
 const ROOT = new URL('../', import.meta.url)
 
 /** Of the design: what holds for bytes on their way in. */

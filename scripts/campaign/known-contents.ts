@@ -21,12 +21,14 @@ export interface KnownRepo {
 /**
  * A repo with a small file and weight files of these sizes, no two alike.
  * @param seed other seeds have other bytes
+ * @param shared one more weight file, which another repo may have, too
  */
-export function knownRepo(id: string, sizes: readonly number[], seed = id): KnownRepo {
+export function knownRepo(id: string, sizes: readonly number[], seed = id, shared?: Content): KnownRepo {
   const weights = sizes.map((size, at) => ({
     path: `model-${at}.safetensors`,
     content: generated(`${seed} ${at}`, size),
   }))
+  if (shared !== undefined) weights.push({ path: 'shared.safetensors', content: shared })
   const config = { path: 'config.json', content: literal(`{"of":"${seed}"}\n`) }
   const files = [config, ...weights].map((file) => ({ repo: id, ...file, sha256: sha256Of(file.content) }))
   const spec: RepoSpec = {

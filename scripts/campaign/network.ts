@@ -2,6 +2,7 @@ import { seededRandom, shuffled } from '../../tests/support/sim-hub/random.ts'
 import { failureLine, type CampaignOptions, type CampaignResult } from './campaign-options.ts'
 import { networkScenarios, type NetworkScenario } from './network-faults.ts'
 import { playScenario, sceneFacts } from './play-scenario.ts'
+import { BAD_SOURCES, playTwoSources } from './two-sources.ts'
 
 /** Scenes at once: the fast ones want the processor, the slow ones wait for a deadline. */
 const FAST_AT_ONCE = 3
@@ -30,6 +31,13 @@ export async function playNetwork(options: CampaignOptions): Promise<CampaignRes
   }
   const queue = [...fast]
   await Promise.all([...slow.map((one) => play([one])), ...Array.from({ length: FAST_AT_ONCE }, () => play(queue))])
-  const summary = `${fast.length + slow.length} of ${all.length} network scenarios played, ${failures.length} failed`
+  const sources = BAD_SOURCES.filter(({ name }) => name.includes(options.only ?? ''))
+  for (const source of sources) {
+    await playTwoSources(source).catch((error: unknown) => {
+      const { name } = source
+      failures.push(failureLine(`a source that ${name}`, error, `network --only ${JSON.stringify(name)}`))
+    })
+  }
+  const summary = `${fast.length + slow.length} of ${all.length} network scenarios and ${sources.length} bad sources played, ${failures.length} failed`
   return { summary, failures }
 }

@@ -99,6 +99,18 @@ test('blocks are written before their lines, and both are made durable while the
   assert.ok(data > lines[0]! && names < indexOfCall('fchmod('), plain.calls.join('\n'))
 })
 
+test('the marker of an archive has its name only after its bytes are durable, and then its folder is', (t) => {
+  if (untraced !== undefined) return t.diagnostic(untraced)
+  const { calls } = runTraced(folder, join(folder, 'marked', 'archive'), INDEX)
+  const named = calls.findIndex((call) => /^(link|rename)\(.*weightvault\.json"/.test(call))
+  const ofMarker = (call: string): boolean => /weightvault\.json\.\w+\.tmp>/.test(call)
+  const written = calls.findLastIndex((call) => call.startsWith('pwrite64(') && ofMarker(call))
+  const synced = calls.findIndex((call, at) => at > written && call.startsWith('fsync(') && ofMarker(call))
+
+  assert.ok(written >= 0 && written < synced && synced < named, calls.join('\n'))
+  assert.match(calls[named + 1]!, /^fsync\(/)
+})
+
 test('killed before any of its system calls, a restart publishes the bytes and leaves nothing behind', async (t) => {
   if (untraced !== undefined) return t.diagnostic(untraced)
   const names = plain.calls.map((call) => call.slice(0, call.indexOf('(')))

@@ -33,6 +33,8 @@ export interface FaultProxy extends AsyncDisposable {
   /** Bytes of files since the start. */
   readonly bytesDelivered: number
   forget(): void
+  /** Told of each file the CDN is asked for, before it answers: the path without its query. */
+  onFile: ((path: string) => void) | undefined
   /** Awaited before each answer, and before each piece of a body. */
   watch: (() => Promise<void> | void) | undefined
 }
@@ -97,6 +99,7 @@ class LiveProxy implements FaultProxy {
   readonly deliveries: Delivery[] = []
   requests = 0
   bytesDelivered = 0
+  onFile: ((path: string) => void) | undefined
   watch: (() => Promise<void> | void) | undefined
   readonly #hub: SimHub
   readonly #agent: Agent
@@ -135,6 +138,8 @@ class LiveProxy implements FaultProxy {
   async #answer(origin: 'hub' | 'cdn', socket: Socket, request: ClientRequest): Promise<boolean> {
     this.requests += 1
     await this.watch?.()
+    const [file = ''] = request.path.split('?')
+    if (origin === 'cdn') this.onFile?.(file)
     const fault = this.faults.forRequest({ origin, method: request.method, path: request.path })
     if (fault?.raw !== undefined) {
       socket.end(Buffer.from(fault.raw, 'latin1'))
@@ -142,7 +147,7 @@ class LiveProxy implements FaultProxy {
     }
     const answer = fault?.answer === undefined ? await this.#ask(origin, request) : inventedAnswer(fault.answer)
     const delivery = {
-      file: request.path.split('?')[0]!,
+      file,
       start: answer.fileStart,
       bytes: 0,
       clientPort: socket.remotePort ?? 0,

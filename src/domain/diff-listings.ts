@@ -1,23 +1,34 @@
+import type { Sha256 } from './digest.ts'
 import type { ChangeEvent } from './events.ts'
 import { judgeName, pathsBothFileAndFolder } from './file-name.ts'
 import type { Listing, Sibling } from './listing.ts'
 import { isSmallFile } from './weight-file.ts'
 
 /** What changed between two listings of one repository, by path. */
-interface ListingDiff {
+export interface ListingDiff {
   readonly added: readonly string[]
   readonly removed: readonly string[]
-  readonly replaced: readonly {
-    readonly path: string
-    readonly sizeBefore: number
-    readonly sizeAfter: number
-    readonly digestBefore: string | null
-    readonly digestAfter: string | null
-  }[]
+  readonly replaced: readonly ReplacedFile[]
+}
+
+/** A file with other bytes than before under the same name. */
+export interface ReplacedFile {
+  readonly path: string
+  readonly sizeBefore: number
+  readonly sizeAfter: number
+  /** The strongest digest the Hub promised: SHA-256, else git blob id. */
+  readonly digestBefore: string | null
+  readonly digestAfter: string | null
+}
+
+/** What is known of a new head besides the two listings. */
+export interface UpdateKnowledge {
+  /** SHA-256 of files of the old commit that the Hub promised none for, and that we hold, by path. */
+  readonly heldSha256?: ReadonlyMap<string, Sha256> | undefined
 }
 
 /** Longest list of paths kept in one event: events are read by people and stored for ever. */
-const MAX_PATHS_IN_EVENT = 50
+export const MAX_PATHS_IN_EVENT = 50
 
 /** Compares two listings by path, size and digest. */
 export function diffListings(before: readonly Sibling[], after: readonly Sibling[]): ListingDiff {
@@ -45,7 +56,11 @@ export function diffListings(before: readonly Sibling[], after: readonly Sibling
  * The events that a new head's listing raises against the listing before it: `repo-updated` with what changed, and
  * `files-replaced` when weights changed under the same name. None for the first listing of a repository.
  */
-export function updateEvents(previous: Listing | undefined, listing: Listing): ChangeEvent[] {
+export function updateEvents(
+  previous: Listing | undefined,
+  listing: Listing,
+  known: UpdateKnowledge = {},
+): ChangeEvent[] {
   if (previous === undefined || previous.commit === listing.commit) return []
   const diff = diffListings(previous.files, listing.files)
   const base = {
@@ -54,13 +69,20 @@ export function updateEvents(previous: Listing | undefined, listing: Listing): C
     before: previous.commit,
     after: listing.commit,
   }
-  const sizes = new Map([...previous.files, ...listing.files].map((file) => [file.path, file]))
+  const old = new Map(previous.files.map((file) => [file.path, file]))
+  const now = new Map(listing.files.map((file) => [file.path, file]))
   const isWeight = (path: string): boolean => {
-    const file = sizes.get(path)
+    const file = now.get(path) ?? old.get(path)
     return file !== undefined && !isSmallFile(file)
   }
   const touched = [...diff.added, ...diff.removed, ...diff.replaced.map((change) => change.path)]
   const replacedWeights = diff.replaced.filter((change) => isWeight(change.path))
+  const describe = (change: ReplacedFile): unknown => ({
+    ...change,
+    sha256Before: old.get(change.path)?.lfsOid ?? known.heldSha256?.get(change.path) ?? null,
+    // Of a small file the Hub promises none; ours is in the manifest once it has arrived.
+    sha256After: now.get(change.path)?.lfsOid ?? null,
+  })
   const updated: ChangeEvent = {
     ...base,
     type: 'repo-updated',
@@ -68,7 +90,8 @@ export function updateEvents(previous: Listing | undefined, listing: Listing): C
     detail: {
       added: diff.added.slice(0, MAX_PATHS_IN_EVENT),
       removed: diff.removed.slice(0, MAX_PATHS_IN_EVENT),
-      replaced: diff.replaced.slice(0, MAX_PATHS_IN_EVENT),
+      replaced: diff.replaced.slice(0, MAX_PATHS_IN_EVENT).map(describe),
+      renamed: renamedFiles(diff, old, now).slice(0, MAX_PATHS_IN_EVENT),
       changes: touched.length,
       weightsChanged: touched.some(isWeight),
       cardOnly: touched.length > 0 && touched.every((path) => path === 'README.md'),
@@ -81,9 +104,31 @@ export function updateEvents(previous: Listing | undefined, listing: Listing): C
       ...base,
       type: 'files-replaced',
       severity: 'warning',
-      detail: { replaced: replacedWeights.slice(0, MAX_PATHS_IN_EVENT), changes: replacedWeights.length },
+      detail: {
+        replaced: replacedWeights.slice(0, MAX_PATHS_IN_EVENT).map(describe),
+        changes: replacedWeights.length,
+      },
     },
   ]
+}
+
+/** Removed and added files with the same bytes: each removed one has moved at most once. */
+function renamedFiles(
+  diff: ListingDiff,
+  old: ReadonlyMap<string, Sibling>,
+  now: ReadonlyMap<string, Sibling>,
+): { from: string; to: string }[] {
+  const gone = new Map<string, string[]>()
+  for (const path of diff.removed) {
+    const file = old.get(path)
+    const digest = file === undefined ? null : digestOf(file)
+    if (digest !== null) gone.set(digest, [...(gone.get(digest) ?? []), path])
+  }
+  return diff.added.flatMap((to) => {
+    const file = now.get(to)
+    const from = file === undefined ? undefined : gone.get(digestOf(file) ?? '')?.shift()
+    return from === undefined ? [] : [{ from, to }]
+  })
 }
 
 /**

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue'
-import { nameEvents, updateEvents } from '../domain/diff-listings.ts'
+import { nameEvents } from '../domain/diff-listings.ts'
 import type { KeepPolicy } from '../domain/decision.ts'
 import { ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
@@ -13,6 +13,7 @@ import type { RepoRow, ScheduleEntry, UndigestedHead, UnlistedHead } from '../ca
 import type { Tree } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 import { describeReplaced, withHeaders } from './describe-replaced.ts'
+import { describeUpdate } from './describe-update.ts'
 
 /** What is kept of a repository that was named by hand and that no watch entry covers. */
 export const DEFAULT_KEEP: KeepPolicy = {
@@ -134,7 +135,7 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
     policyKey: policyKeyOf(keep),
     isSmall: isSmallFile,
     events: [
-      ...withHeaders(updateEvents(previous, listing), headers),
+      ...withHeaders(await describeUpdate(deps, row, previous, listing), headers),
       ...nameEvents(listing),
       ...(outcome === 'conflict' && !hasMore ? [conflictEvent(listing)] : []),
       ...witnessContradictions(listing, deps.witness),

@@ -156,3 +156,43 @@ test('nameEvents lists at most fifty names and counts all', () => {
   assert.equal(event?.detail['count'], 3000)
   assert.equal((event?.detail['names'] as unknown[] | undefined)?.length, 50)
 })
+
+test('updateEvents tells old and new SHA-256 and size of what was replaced, ours where the Hub promises none', () => {
+  const [updated] = updateEvents(
+    listing([lfsFile('m.gguf'), gitFile('config.json')]),
+    listing([lfsFile('m.gguf', { lfsOid: sha('b'), size: 7 }), gitFile('config.json', { gitOid: oid('9') })], NEXT),
+    { heldSha256: new Map([['config.json', sha('c')]]) },
+  )
+
+  assert.deepEqual(updated?.detail['replaced'], [
+    {
+      path: 'm.gguf',
+      sizeBefore: 1e9,
+      sizeAfter: 7,
+      digestBefore: sha('a'),
+      digestAfter: sha('b'),
+      sha256Before: sha('a'),
+      sha256After: sha('b'),
+    },
+    {
+      path: 'config.json',
+      sizeBefore: 1000,
+      sizeAfter: 1000,
+      digestBefore: oid('2'),
+      digestAfter: oid('9'),
+      sha256Before: sha('c'),
+      sha256After: null,
+    },
+  ])
+})
+
+test('updateEvents tells a renamed file from one that went and another that came', () => {
+  const [updated] = update(
+    [gitFile('old.json'), gitFile('gone.json', { gitOid: oid('7') })],
+    [gitFile('new.json'), gitFile('other.json', { gitOid: oid('8') })],
+  )
+
+  assert.deepEqual(updated?.detail['renamed'], [{ from: 'old.json', to: 'new.json' }])
+  assert.deepEqual(updated?.detail['added'], ['new.json', 'other.json'])
+  assert.deepEqual(updated?.detail['removed'], ['old.json', 'gone.json'])
+})

@@ -96,7 +96,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   )
   const stop = new AbortController()
   const signal = AbortSignal.any([stopping, stop.signal])
-  await using _servers = await startServers(input.loaded.config, opened, signal)
+  await using _servers = await startServers(input.loaded.config, opened, (ref) => watches.hint(ref), signal)
   input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const isReady = applyPolicies(service, signal)
   const loops = [

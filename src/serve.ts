@@ -1,5 +1,7 @@
 import { openArchive } from './compose.ts'
 import type { Config } from './config/config.ts'
+import { startDashboard, type WriteFeed } from './dashboard/start-dashboard.ts'
+import type { RepoRef } from './domain/repo.ts'
 import type { HttpService } from './lib/http-service.ts'
 import { startMirror } from './mirror/start-mirror.ts'
 import type { OpenedArchive } from './opened-archive.ts'
@@ -9,21 +11,34 @@ import type { Clock, Log } from './ports.ts'
 export interface Servers extends AsyncDisposable {
   /** Undefined where the configuration says off. */
   readonly mirror: HttpService | undefined
+  readonly dashboard: HttpService | undefined
 }
 
 /**
  * Starts what `serve` of the configuration asks for. All of it only reads.
+ * @param hint takes what webhooks of the Hub say; undefined where nobody watches
  * @throws ArchiveError ADDRESS_UNUSABLE; then nothing listens
  */
-export async function startServers(config: Config, archive: OpenedArchive, signal: AbortSignal): Promise<Servers> {
+export async function startServers(
+  config: Config,
+  archive: OpenedArchive,
+  hint: ((ref: RepoRef) => void) | undefined,
+  signal: AbortSignal,
+): Promise<Servers> {
   const { serve } = config
   const token = serve.token?.reveal()
   await using stack = new AsyncDisposableStack()
   const shared = { archive, token, names: serve.hosts, log: archive.log, signal }
   const mirror = serve.mirror && stack.use(await startMirror({ ...shared, ...serve.mirror }))
+  const webhooks = { webhookSecret: config.hub.webhookSecret?.reveal(), hint }
+  const dashboard =
+    serve.dashboard && stack.use(await startDashboard({ ...shared, ...serve.dashboard, ...webhooks, writeFeed }))
   const closing = stack.move()
-  return { mirror, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return { mirror, dashboard, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
+
+/** Loaded when somebody reads a feed. */
+const writeFeed: WriteFeed = async (...feed) => (await import('./notify/feed.ts')).writeFeed(...feed)
 
 export interface ServeInput {
   readonly config: Config
@@ -47,7 +62,7 @@ export async function runServers(input: ServeInput, stopping: AbortSignal): Prom
     signal: stopping,
     ...(clock === undefined ? {} : { clock }),
   })
-  await using servers = await startServers(config, archive, stopping)
+  await using servers = await startServers(config, archive, undefined, stopping)
   input.onListening(servers)
   if (stopping.aborted) return
   await new Promise<void>((resolve) => stopping.addEventListener('abort', () => resolve(), { once: true }))

@@ -32,6 +32,7 @@ export interface OpenArchiveOptions {
 /** What listens, by its origin; undefined where the configuration says off. */
 export interface ListeningServers {
   readonly mirror: { readonly origin: string } | undefined
+  readonly dashboard: { readonly origin: string } | undefined
 }
 
 /** What a command may reach. Everything opened through it is closed after the outcome is printed. */

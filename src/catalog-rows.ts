@@ -311,8 +311,13 @@ export interface RepoFilter {
 
 /** Events come oldest first: with `since` the first ones after it, without it the newest ones. */
 export interface EventFilter {
+  /** After this number. */
   readonly since?: number
+  /** Up to this number, with it. */
+  readonly until?: number
   readonly type?: string
+  /** Any of these. */
+  readonly types?: readonly string[]
   readonly repo?: RepoName
   readonly minSeverity?: string
   readonly limit: number

@@ -22,6 +22,8 @@ export interface Outcome {
   /** The text for people, in pieces, without a last line end. */
   text(screen: Screen): AsyncIterable<string>
   readonly exitCode: number
+  /** Every piece ends its own line, so that a reader has it whole as soon as it is there. */
+  readonly isLines?: boolean
 }
 
 export interface OpenArchiveOptions {

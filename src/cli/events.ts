@@ -8,6 +8,7 @@ import {
   choiceOption,
   countOption,
   flagOption,
+  listOption,
   quote,
   readRepo,
   textOption,
@@ -26,59 +27,85 @@ export const eventsCommand: Command = {
   name: 'events',
   summary: 'the change log',
   description:
-    'Shows what was observed, oldest first: the last events, or with --since all after that number. With --follow it stays and shows each new event until it is interrupted, which is its normal end.',
+    'Shows what was observed, oldest first: the last events, or with --since all after that number. With --follow it stays and shows each new event until it is interrupted, which is its normal end; with --json, too, it then prints one JSON object a line.',
   options: [
     { flags: '--follow', description: 'stay, and show new events as they come' },
     { flags: '--since <seq>', description: 'only events after this number' },
-    { flags: '--type <type>', description: 'only this type: repo-published, license-changed, …' },
+    { flags: '--until <seq>', description: 'only events up to this number' },
+    { flags: '--type <types>', description: 'only these types: repo-published,license-changed,…' },
     { flags: '--repo <repo>', description: 'only this repository' },
     { flags: '--min <severity>', description: `at least this severity: ${SEVERITIES.join(', ')}` },
-    { flags: '--limit <count>', description: `at most so many (without --since: the last ${LAST_EVENTS})` },
+    { flags: '--limit <count>', description: `at most so many past events (without --since: the last ${LAST_EVENTS})` },
   ],
   examples: [
     'weightvault events --follow',
     'weightvault events --since 1200 --json',
-    'weightvault events --type license-changed',
+    'weightvault events --type license-changed,repo-unavailable --min warning',
+    'weightvault events --follow --json --since 0',
   ],
   exits: [9],
   run: events,
 }
 
-type Filter = Omit<EventFilter, 'limit' | 'since'>
+type Filter = Omit<EventFilter, 'limit' | 'since' | 'until'>
+
+interface Span {
+  readonly since: number | undefined
+  readonly until: number | undefined
+  readonly limit: number | undefined
+}
 
 async function events(context: CommandContext, input: CommandInput): Promise<Outcome> {
   const filter = readFilter(input)
-  const since = countOption(input, 'since', 0)
-  const limit = countOption(input, 'limit', 1)
-  const isFollowing = flagOption(input, 'follow')
-  const archive = await context.openArchive('read')
-  const found = (): AsyncIterable<LoggedEvent> => {
-    const past = pastEvents(archive, filter, since, limit)
-    return isFollowing ? followEvents(archive, filter, past, since ?? 0, context.signal) : past
+  const span: Span = {
+    since: countOption(input, 'since', 0),
+    until: countOption(input, 'until', 1),
+    limit: countOption(input, 'limit', 1),
   }
+  const isFollowing = flagOption(input, 'follow')
+  if (isFollowing && span.until !== undefined) throw usage('--follow has no end, so it does not go with --until')
+  if (isFollowing && span.since !== undefined && span.limit !== undefined) {
+    throw usage('--follow shows everything after --since, so --limit does not go with both')
+  }
+  const archive = await context.openArchive('read')
+  if (isFollowing) return followed(followEvents(archive, filter, span, context.signal))
   return {
     exitCode: 0,
-    json: () => jsonObject({}, [{ key: 'events', elements: jsonEvents(found()), eager: isFollowing }]),
-    text: (screen) => eventLines(found(), isFollowing, screen),
+    json: () => jsonObject({}, [{ key: 'events', elements: jsonEvents(pastEvents(archive, filter, span)) }]),
+    text: (screen) => eventLines(pastEvents(archive, filter, span), screen),
+  }
+}
+
+/** Each event is a line of its own, whole as soon as it is there. */
+function followed(rows: AsyncIterable<LoggedEvent>): Outcome {
+  return {
+    exitCode: 0,
+    isLines: true,
+    async *json() {
+      for await (const event of rows) yield `${JSON.stringify(eventJson(event))}\n`
+    },
+    async *text(screen) {
+      for await (const event of rows) yield `${eventLine(event, screen.palette, { withDate: true })}\n`
+    },
   }
 }
 
 /** Without `since`: the last events. With it: all that came after, page by page. */
 async function* pastEvents(
-  archive: Pick<OpenedArchive, 'catalog'>,
+  { catalog }: Pick<OpenedArchive, 'catalog'>,
   filter: Filter,
-  since: number | undefined,
-  limit: number | undefined,
+  { since, until, limit }: Span,
 ): AsyncIterable<LoggedEvent> {
+  const bounded = { ...filter, ...(until === undefined ? {} : { until }) }
   if (since === undefined) {
-    yield* inOrder(await archive.catalog.events({ ...filter, limit: limit ?? LAST_EVENTS }))
+    yield* await catalog.events({ ...bounded, limit: limit ?? LAST_EVENTS })
     return
   }
   let after = since
   let left = limit ?? Infinity
   while (left > 0) {
     const page = Math.min(EVENTS_A_PAGE, left)
-    const rows = inOrder(await archive.catalog.events({ ...filter, since: after, limit: page }))
+    const rows = await catalog.events({ ...bounded, since: after, limit: page })
     yield* rows
     if (rows.length < page) return
     left -= rows.length
@@ -86,30 +113,32 @@ async function* pastEvents(
   }
 }
 
+/**
+ * Past events, then each new one. From one number on every event of the log is looked at once, in order, so none is
+ * missed or shown twice, whatever is logged meanwhile.
+ */
 async function* followEvents(
-  archive: OpenedArchive,
+  archive: Pick<OpenedArchive, 'catalog' | 'clock'>,
   filter: Filter,
-  past: AsyncIterable<LoggedEvent>,
-  since: number,
+  { since, limit }: Span,
   signal: AbortSignal,
 ): AsyncIterable<LoggedEvent> {
-  let last = Math.max(since, (await archive.catalog.totals()).lastSeq)
-  for await (const event of past) {
-    yield event
-    last = Math.max(last, event.seq)
+  const { catalog, clock } = archive
+  let last = since
+  if (last === undefined) {
+    last = (await catalog.events({ limit: 1 })).at(-1)?.seq ?? 0
+    yield* await catalog.events({ ...filter, until: last, limit: limit ?? LAST_EVENTS })
   }
   while (!signal.aborted) {
-    const { lastSeq } = await archive.catalog.totals()
-    if (lastSeq > last) {
-      for await (const event of pastEvents(archive, filter, last, undefined)) {
-        yield event
-        last = event.seq
-      }
-      // Events that the filter leaves out need not be looked at again.
-      last = Math.max(last, lastSeq)
+    const rows = await catalog.events({ since: last, limit: EVENTS_A_PAGE })
+    for (const event of rows) {
+      if (signal.aborted) return
+      if (isWanted(event, filter)) yield event
+      last = event.seq
     }
+    if (rows.length === EVENTS_A_PAGE) continue
     try {
-      await archive.clock.sleep(FOLLOW_EVERY_MS, signal)
+      await clock.sleep(FOLLOW_EVERY_MS, signal)
     } catch (error) {
       // Being interrupted is how following ends.
       if (signal.aborted) return
@@ -118,30 +147,31 @@ async function* followEvents(
   }
 }
 
+/** The filter that the catalog applies to the past, for an event that is there already. */
+function isWanted({ type, repo, severity }: LoggedEvent, filter: Filter): boolean {
+  if (filter.types !== undefined && !filter.types.includes(type)) return false
+  if (filter.repo !== undefined && repo?.name.toLowerCase() !== filter.repo.toLowerCase()) return false
+  const least = SEVERITIES.findIndex((known) => known === filter.minSeverity)
+  return SEVERITIES.indexOf(severity) >= least
+}
+
 async function* jsonEvents(rows: AsyncIterable<LoggedEvent>): AsyncIterable<unknown> {
   for await (const event of rows) yield eventJson(event)
 }
 
-async function* eventLines(
-  rows: AsyncIterable<LoggedEvent>,
-  isFollowing: boolean,
-  screen: Screen,
-): AsyncIterable<string> {
+async function* eventLines(rows: AsyncIterable<LoggedEvent>, screen: Screen): AsyncIterable<string> {
   let isFirst = true
   for await (const event of rows) {
     yield `${isFirst ? '' : '\n'}${eventLine(event, screen.palette, { withDate: true })}`
     isFirst = false
   }
-  if (isFirst && !isFollowing) yield 'No events.'
-}
-
-function inOrder(rows: readonly LoggedEvent[]): LoggedEvent[] {
-  return rows.toSorted((a, b) => a.seq - b.seq)
+  if (isFirst) yield 'No events.'
 }
 
 function readFilter(input: CommandInput): Filter {
-  const type = textOption(input, 'type')
-  if (type !== undefined && !EVENT_TYPES.some((known) => known === type)) {
+  const types = listOption(input, 'type')
+  for (const type of types ?? []) {
+    if (EVENT_TYPES.some((known) => known === type)) continue
     const meant = closestWord(type, EVENT_TYPES)
     const hint = meant === undefined ? `types: ${EVENT_TYPES.join(' ')}` : `did you mean ${meant}?`
     throw usage(`${quote(type)} is not a type of event`, hint)
@@ -149,7 +179,7 @@ function readFilter(input: CommandInput): Filter {
   const repo = textOption(input, 'repo')
   const minSeverity = choiceOption(input, 'min', SEVERITIES)
   return {
-    ...(type === undefined ? {} : { type }),
+    ...(types === undefined ? {} : { types }),
     ...(repo === undefined ? {} : { repo: readRepo(repo).ref.name }),
     ...(minSeverity === undefined ? {} : { minSeverity }),
   }

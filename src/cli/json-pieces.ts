@@ -2,8 +2,6 @@
 interface JsonArray {
   readonly key: string
   readonly elements: AsyncIterable<unknown>
-  /** Each element is written as soon as it is there: for a reader who waits for it. */
-  readonly eager?: boolean
 }
 
 /**
@@ -23,13 +21,13 @@ export async function* jsonObject(
     return `${separator}\n${JSON.stringify(name)}:`
   }
   for (const [name, value] of definedEntries(head)) text += `${key(name)}${JSON.stringify(value)}`
-  for (const { key: name, elements, eager } of arrays) {
+  for (const { key: name, elements } of arrays) {
     text += `${key(name)}[`
     let separator = '\n'
     for await (const element of elements) {
       text += `${separator}${JSON.stringify(element)}`
       separator = ',\n'
-      if (text.length < PIECE_CHARACTERS && eager !== true) continue
+      if (text.length < PIECE_CHARACTERS) continue
       yield text
       text = ''
     }

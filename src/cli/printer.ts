@@ -22,7 +22,7 @@ export async function printOutcome(outcome: Outcome, output: Output, screen: Scr
     await output.write(asJson ? escapeControls(piece) : piece)
     wroteAny = true
   }
-  if (wroteAny) await output.write('\n')
+  if (wroteAny && outcome.isLines !== true) await output.write('\n')
 }
 
 /** An error as scripts and people get it. */

@@ -44,6 +44,8 @@ export async function continueEventsAfter(db: Db, seq: number): Promise<void> {
 export async function readEvents(db: Db, filter: EventFilter): Promise<LoggedEvent[]> {
   let query = db.selectFrom('events').selectAll().limit(filter.limit)
   if (filter.type !== undefined) query = query.where('type', '=', filter.type)
+  if (filter.types !== undefined) query = query.where('type', 'in', filter.types)
+  if (filter.until !== undefined) query = query.where('seq', '<=', filter.until)
   if (filter.repo !== undefined) query = query.where('repo_key', '=', nameKeyOf(filter.repo))
   if (filter.minSeverity !== undefined) {
     query = query.where('severity', '>=', SEVERITIES.indexOf(filter.minSeverity as Severity))

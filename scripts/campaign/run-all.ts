@@ -3,10 +3,12 @@ import { readCampaignOptions, type CampaignPart } from './campaign-options.ts'
 import { playDiskFull } from './disk-full.ts'
 import { playKills } from './kills.ts'
 import { playNetwork } from './network.ts'
+import { playStorms } from './storms.ts'
 import { playSyscalls } from './syscalls.ts'
 
 const PARTS: ReadonlyMap<string, CampaignPart> = new Map([
   ['network', playNetwork],
+  ['storms', playStorms],
   ['kills', playKills],
   ['disk-full', playDiskFull],
   ['syscalls', playSyscalls],

@@ -40,8 +40,10 @@ export interface FaultProxy extends AsyncDisposable {
 }
 
 export interface FaultProxyOptions {
-  /** `true`: with the certificate of the test authority. Default: plain HTTP. */
-  readonly tls?: boolean | TestCertificate
+  /** `true`: with the certificate that the test authority gave for loopback. Default: plain HTTP. */
+  readonly tls?: boolean
+  /** Other certificates. */
+  readonly certificates?: { readonly hub?: TestCertificate; readonly cdn?: TestCertificate }
 }
 
 /** Starts a proxy on two ports of 127.0.0.1, one for each origin of the Hub. */
@@ -70,7 +72,8 @@ async function listen(origin: 'hub' | 'cdn', proxy: LiveProxy, options: FaultPro
     else if (tls === undefined) serve(socket)
     else tls.emit('connection', socket)
   }
-  const tls = options.tls === undefined || options.tls === false ? undefined : tlsServer(options.tls, serve)
+  const certificate = options.certificates?.[origin] ?? LOOPBACK_CERTIFICATE
+  const tls = options.tls === true ? tlsServer(certificate, serve) : undefined
   const server: Server = createTcpServer(accept).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -86,8 +89,7 @@ async function listen(origin: 'hub' | 'cdn', proxy: LiveProxy, options: FaultPro
 }
 
 /** Never listens: it is handed the connections that no fault ended. */
-function tlsServer(certificate: true | TestCertificate, serve: (socket: Socket) => void): Server {
-  const { cert, key } = certificate === true ? LOOPBACK_CERTIFICATE : certificate
+function tlsServer({ cert, key }: TestCertificate, serve: (socket: Socket) => void): Server {
   return createTlsServer({ cert, key }, (socket) => {
     socket.on('error', () => socket.destroy())
     serve(socket)

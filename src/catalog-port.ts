@@ -5,9 +5,11 @@ import type {
   CompletedJob,
   DecidedSnapshot,
   EventFilter,
+  FileNameQuery,
   FileRow,
   Job,
   KnownRepo,
+  ListedContents,
   ListingRecord,
   NewDamage,
   PendingSnapshot,
@@ -23,18 +25,21 @@ import type {
   RescueRow,
   RescueStart,
   ScheduleEntry,
+  SeenFile,
   SnapshotRow,
   TransitionRow,
   UndigestedHead,
   UnlistedHead,
   WatchState,
+  WhereListed,
 } from './catalog-rows.ts'
 import type { FileDecision } from './domain/decision.ts'
-import type { CommitId, HubId, Sha256 } from './domain/digest.ts'
+import type { CommitId, GitOid, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
 import type { ContentKey, Sibling } from './domain/listing.ts'
 import type { Coverage } from './domain/manifest.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
+import type { Digests } from './ports.ts'
 import type { LicenseLedger } from './license-port.ts'
 
 /**
@@ -199,6 +204,32 @@ export interface Catalog extends AsyncDisposable {
    */
   recordDamage(damage: readonly NewDamage[], at: string): Promise<LoggedEvent[]>
   recordVerified(sha256s: readonly Sha256[], at: string): Promise<void>
+
+  // find and adopt
+  listedContents(): Promise<ListedContents>
+  /** Files of any listing with this content. A SHA-256 alone does not find small files that are not held. */
+  whereListed(
+    content: { sha256: Sha256 | undefined; gitOid: GitOid | undefined },
+    limit: number,
+  ): Promise<WhereListed[]>
+  /** Files of any listing whose path, or the last part of it, fits the pattern. */
+  whereNamed(query: FileNameQuery, limit: number): Promise<WhereListed[]>
+  /** Whether the catalog knows that these bytes are held. */
+  holdsBlob(sha256: Sha256): Promise<boolean>
+  /** What a file had for digests when it was last hashed, if it is still the same. A hint, to be proven before use. */
+  digestsOfSeen(file: SeenFile): Promise<{ sha256: Sha256; gitOid: GitOid } | undefined>
+  /** Remembers files that were hashed. */
+  noteSeen(
+    files: readonly { readonly seen: SeenFile; readonly sha256: Sha256; readonly gitOid: GitOid }[],
+  ): Promise<void>
+  /**
+   * Bytes are published that no job asked for: every listed file with this content is held, wanted or not; jobs for it
+   * go. Returns how many files of how many snapshots are held now that were not, and events of repaired damage.
+   */
+  adoptBlobs(
+    blobs: readonly Digests[],
+    at: string,
+  ): Promise<{ readonly files: number; readonly snapshots: number; readonly events: LoggedEvent[] }>
 
   // queue control
   setPaused(paused: boolean): Promise<void>

@@ -157,6 +157,10 @@ export interface Digests {
   readonly size: number
 }
 
+export interface WholeDigests extends Digests {
+  readonly gitOid: GitOid
+}
+
 /** CRC-32 of each block of a blob, taken as the bytes arrived: finds damage fast and to the block. Proves nothing. */
 export interface BlockChecks {
   readonly size: number
@@ -312,6 +316,15 @@ export interface BlobStore {
    * @throws ArchiveError RESTORE_REFUSED, DISK_FULL, DISK_FAILED; FIXITY_FAILED, FILE_UNKNOWN for a blob that is not whole
    */
   exportFiles(to: string, plan: ExportPlan, options: ExportOptions, signal: AbortSignal): Promise<ExportResult>
+  /** Digests of a file outside the archive, read now. Links are not followed. @throws FILE_UNKNOWN */
+  digestFile(path: string, signal: AbortSignal): Promise<WholeDigests>
+  /**
+   * Publishes a file outside the archive as the blob it was found to be, after its bytes, as they are in the archive, were
+   * hashed again. `hardlink` makes the file itself the blob and read-only. What cannot be shared is copied.
+   * @returns what was done; `held` when the blob was there already
+   * @throws FILE_UNKNOWN when the file changed meanwhile, DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY
+   */
+  takeIn(path: string, digests: Digests, method: GiveMethod, signal: AbortSignal): Promise<GiveMethod | 'held'>
   /** Every held blob with its size, in no order. */
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }>
   /** Bytes in partial files. */

@@ -1,6 +1,8 @@
+import { adoptCommand } from './adopt.ts'
 import type { Command } from './command.ts'
 import { doctorCommand } from './doctor.ts'
 import { eventsCommand } from './events.ts'
+import { findCommand } from './find.ts'
 import { initCommand } from './init.ts'
 import { licensesCommand } from './licenses.ts'
 import { listCommand } from './list.ts'
@@ -35,7 +37,9 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   queueGroup,
   rescueCommand,
   verifyCommand,
+  findCommand,
   restoreCommand,
+  adoptCommand,
   eventsCommand,
   serveCommand,
   notifyGroup,

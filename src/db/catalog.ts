@@ -1,18 +1,30 @@
 import type { FileDecision } from '../domain/decision.ts'
-import type { CommitId, Sha256 } from '../domain/digest.ts'
+import type { CommitId, GitOid, Sha256 } from '../domain/digest.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import type { ContentKey, Sibling } from '../domain/listing.ts'
 import type { Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
-import type { CompletedJob, EventFilter, ListingRecord, NewDamage, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
+import type {
+  CompletedJob,
+  EventFilter,
+  ListingRecord,
+  NewDamage,
+  RepoFilter,
+  ScheduleEntry,
+  FileNameQuery,
+  SeenFile,
+} from '../catalog-rows.ts'
 import { completeJobs } from './complete-jobs.ts'
 import { noteDamage } from './damage.ts'
+import type { Digests } from '../ports.ts'
+import * as adopt from './adopt.ts'
 import * as events from './events.ts'
 import { fileByPath, filesPage } from './files.ts'
 import * as jobs from './jobs.ts'
 import * as known from './known-repos.ts'
 import { listRepos, repoRow, repoRowById, reposNamed, type RepoPage } from './list-repos.ts'
+import { listedContents, whereListed, whereNamed } from './listed-digests.ts'
 import { addDigests, recordListing, redecide } from './listings.ts'
 import { isPaused, readMeta, setPaused, writeMeta } from './meta.ts'
 import * as pending from './pending.ts'
@@ -148,6 +160,32 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   }
   recordVerified(sha256s: readonly Sha256[], at: string) {
     return this.write(() => recordVerified(this.bulk, sha256s, at))
+  }
+
+  // find and adopt
+  listedContents() {
+    return this.read((db) => listedContents(db))
+  }
+  whereListed(content: { sha256: Sha256 | undefined; gitOid: GitOid | undefined }, limit: number) {
+    return this.read((db) => whereListed(db, content, limit))
+  }
+  whereNamed(query: FileNameQuery, limit: number) {
+    return this.read((db) => whereNamed(db, query, limit))
+  }
+  holdsBlob(sha256: Sha256) {
+    return this.read((db) => adopt.holdsBlob(db, sha256))
+  }
+  digestsOfSeen(file: SeenFile) {
+    return this.read((db) => adopt.digestsOfSeen(db, file))
+  }
+  noteSeen(files: Parameters<typeof adopt.noteSeen>[1]) {
+    return this.write((db) => adopt.noteSeen(db, files))
+  }
+  adoptBlobs(blobs: readonly Digests[], at: string) {
+    return this.write(async (db) => {
+      const { news, ...held } = await adopt.adoptBlobs(db, this.bulkComplete, blobs, at)
+      return { ...held, events: await this.append(db, news) }
+    })
   }
 
   // queue control

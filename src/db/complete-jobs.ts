@@ -10,7 +10,7 @@ import type { Db } from './schema.ts'
 import { COMMIT_GONE } from './snapshots.ts'
 
 /** Of a blob whose git oid nobody promises, so that it was not computed: matches no file. */
-const NO_GIT_OID = Buffer.alloc(0)
+export const NO_GIT_OID = Buffer.alloc(0)
 
 /** What one snapshot gained. */
 interface Gain {
@@ -109,7 +109,8 @@ async function moveCounts(db: Db, snapshotId: number, gain: Gain): Promise<boole
   return missingFiles === 0 && (isWhole || before.state !== 'blocked')
 }
 
-function repaired(sha256: Buffer, damage: { found: string; found_at: string }, at: string): ChangeEvent {
+/** What is told of a blob that was damaged and is published again. */
+export function repaired(sha256: Buffer, damage: { found: string; found_at: string }, at: string): ChangeEvent {
   return {
     type: 'fixity-repaired',
     severity: 'notice',

@@ -14,6 +14,7 @@ import { appendEvents } from './events.ts'
 import { siblingOf } from './files.ts'
 import { UNRANKED } from './hold.ts'
 import { recordLicense } from './license-ledger.ts'
+import { noteAddedDigests, noteListedDigests } from './listed-digests.ts'
 import { addToCounters, exact } from './meta.ts'
 import { refreshNewest } from './newest.ts'
 import type { Db, FilesTable } from './schema.ts'
@@ -33,6 +34,7 @@ export async function recordListing(
   const rows = fileRows(bulk, snapshotId, record)
   await forEachYielding(rows, (row) => bulk.insertFile(row))
   await recordLicense(db, snapshotId, licenseEntryOf(listing, parseSpdx))
+  await noteListedDigests(db, snapshotId, rows)
   await settleSnapshot(db, snapshotId)
   await refreshNewest(db, repoId)
   const bytes = rows.reduce((sum, row) => sum + row.size, 0)
@@ -146,6 +148,7 @@ export async function addDigests(db: Db, snapshotId: number, files: readonly Sib
       .where('lfs_oid', 'is', null)
       .execute()
   }
+  await noteAddedDigests(db, snapshotId)
   const undigested = files.filter((file) => contentKeyOf(file) === undefined).length
   await db
     .updateTable('snapshots')

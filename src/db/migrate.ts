@@ -9,6 +9,7 @@ import { statesMigration } from './migrations/0002-states.ts'
 import { licensesMigration } from './migrations/0003-licenses.ts'
 import { alertsMigration } from './migrations/0004-alerts.ts'
 import { sourcesMigration } from './migrations/0006-sources.ts'
+import { listedDigestsMigration } from './migrations/0007-listed-digests.ts'
 import { SQLITE_TYPES, type SqliteHandle } from './sqlite.ts'
 
 /** Every schema change by name, in order. A name is never reused and a published migration never edited. */
@@ -18,6 +19,7 @@ export const MIGRATIONS: ReadonlyMap<string, Migration> = new Map([
   ['0003-licenses', licensesMigration(SQLITE_TYPES)],
   ['0004-alerts', alertsMigration(SQLITE_TYPES)],
   ['0006-sources', sourcesMigration(SQLITE_TYPES)],
+  ['0007-listed-digests', listedDigestsMigration(SQLITE_TYPES)],
 ])
 
 /** What a migration of a catalog needs to know. */

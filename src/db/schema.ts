@@ -306,6 +306,22 @@ export interface LicenseFilesTable {
   reading_id: number | null
 }
 
+/** Which content a snapshot lists; see digest-prefixes.ts. */
+export interface ListedDigestsTable {
+  snapshot_id: number
+  prefixes: Buffer
+}
+
+/** Files outside the archive that were hashed before: a second look need not read them again. */
+export interface SeenFilesTable {
+  /** First 16 bytes of the SHA-256 of the path. */
+  path_digest: Buffer
+  /** The same of device, inode, size and time of change. */
+  stamp: Buffer
+  sha256: Buffer
+  git_oid: Buffer
+}
+
 export interface Schema {
   licenses: LicensesTable
   license_readings: LicenseReadingsTable
@@ -331,6 +347,8 @@ export interface Schema {
   transitions: TransitionsTable
   ref_states: RefStatesTable
   rescues: RescuesTable
+  listed_digests: ListedDigestsTable
+  seen_files: SeenFilesTable
 }
 
 /** The catalog's database, inside or outside a transaction. */

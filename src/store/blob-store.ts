@@ -14,11 +14,13 @@ import type {
   Digests,
   ExportOptions,
   ExportResult,
+  GiveMethod,
   Log,
   OpenBlob,
   PartialFile,
   QuarantineNote,
   SmallIntake,
+  WholeDigests,
 } from '../ports.ts'
 import { readBlockChecks } from './block-checks.ts'
 import { exportFolder } from './export-folder.ts'
@@ -31,6 +33,7 @@ import { BlobReader } from './read-blob.ts'
 import type { PartialContext } from './resume-partial.ts'
 import { FolderIntake } from './small-intake.ts'
 import { sweepPartials } from './sweep-partials.ts'
+import { digestFile, takeIn } from './take-in.ts'
 import { missingMarker, onDisk, storeError } from './store-error.ts'
 
 export interface BlobStoreOptions {
@@ -189,6 +192,15 @@ class FolderBlobStore implements BlobStore {
 
   exportFiles(to: string, plan: ExportPlan, options: ExportOptions, signal: AbortSignal): Promise<ExportResult> {
     return exportFolder(this.#context, to, plan, options, signal)
+  }
+
+  digestFile(path: string, signal: AbortSignal): Promise<WholeDigests> {
+    return digestFile(this.#context.pool, path, signal)
+  }
+
+  takeIn(path: string, digests: Digests, method: GiveMethod, signal: AbortSignal): Promise<GiveMethod | 'held'> {
+    const { layout, pool } = this.#context
+    return takeIn({ layout, pool, known: this.#known, store: this }, path, digests, method, signal)
   }
 
   async *list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {

@@ -1,4 +1,5 @@
 import type { Catalog } from '../../src/catalog-port.ts'
+import { catalogAdoptContract } from './catalog-adopt.contract.ts'
 import { catalogJobsContract } from './catalog-jobs.contract.ts'
 import { catalogLicensesContract } from './catalog-licenses.contract.ts'
 import { catalogListingsContract } from './catalog-listings.contract.ts'
@@ -15,4 +16,5 @@ export function catalogContract(name: string, open: OpenEmptyCatalog): void {
   catalogLicensesContract(name, open)
   catalogJobsContract(name, open)
   catalogReadingContract(name, open)
+  catalogAdoptContract(name, open)
 }

@@ -1,0 +1,144 @@
+import { sql } from 'kysely'
+import type { SeenFile } from '../catalog-rows.ts'
+import type { GitOid, Sha256 } from '../domain/digest.ts'
+import type { Attestor } from '../domain/manifest.ts'
+import type { Digests } from '../ports.ts'
+import { bytesOf, gitOidOf, sha256Of } from './codec.ts'
+import type { BulkComplete, StoredBlob } from './bulk-complete.ts'
+import { NO_GIT_OID, repaired } from './complete-jobs.ts'
+import { packAttestors } from './files.ts'
+import { addToCounters, exact } from './meta.ts'
+import type { ChangeEvent } from '../domain/events.ts'
+import { snapshotsListing } from './listed-digests.ts'
+import type { Db } from './schema.ts'
+import { settleSnapshot } from './settle.ts'
+import { COMMIT_GONE } from './snapshots.ts'
+
+/**
+ * Notes blobs that are published: every listed file with their content is held from now on, whether or not a policy wants
+ * it, and what follows from that is settled. Content that no listing has is noted as a blob all the same.
+ */
+export async function adoptBlobs(
+  db: Db,
+  bulk: BulkComplete,
+  blobs: readonly Digests[],
+  at: string,
+): Promise<{ files: number; snapshots: number; news: ChangeEvent[] }> {
+  const rows = blobs.map(({ sha256, gitOid, size }) => ({
+    sha256: bytesOf(sha256),
+    gitOid: gitOid === undefined ? NO_GIT_OID : bytesOf(gitOid),
+    size,
+  }))
+  const listing = await snapshotsListing(
+    db,
+    rows.flatMap(({ sha256, gitOid }) => (gitOid.length === 0 ? [sha256] : [sha256, gitOid])),
+  )
+  const changed = new Map<number, number>()
+  const stored = { blobs: 0, blob_bytes: 0 }
+  const news: ChangeEvent[] = []
+  for (const row of rows) {
+    const files = await unheldFiles(db, row, listing)
+    const { id, isNew } = bulk.storeBlob(storedBlob(row, files, at))
+    if (isNew) stored.blobs += 1
+    if (isNew) stored.blob_bytes = exact(stored.blob_bytes + row.size)
+    const damage = bulk.endDamage(row.sha256)
+    if (damage !== undefined) news.push(repaired(row.sha256, damage, at))
+    for (const file of files) {
+      await holdFile(db, file, id)
+      changed.set(file.snapshot_id, (changed.get(file.snapshot_id) ?? 0) + 1)
+    }
+  }
+  if (stored.blobs > 0) await addToCounters(db, stored)
+  for (const snapshotId of changed.keys()) {
+    await settleSnapshot(db, snapshotId)
+    await reopenWhole(db, snapshotId)
+  }
+  const files = [...changed.values()].reduce((sum, count) => sum + count, 0)
+  return { files, snapshots: changed.size, news }
+}
+
+function storedBlob(
+  row: { sha256: Buffer; gitOid: Buffer; size: number },
+  files: readonly { is_lfs: number }[],
+  at: string,
+): StoredBlob {
+  const attestedBy = new Set(files.map((file): Attestor => (file.is_lfs === 1 ? 'hub-lfs-oid' : 'hub-git-oid')))
+  return {
+    sha256: row.sha256,
+    git_oid: row.gitOid,
+    size: row.size,
+    stored_at: at,
+    verified_ms: Date.parse(at),
+    attested_by: packAttestors([...attestedBy]),
+  }
+}
+
+async function holdFile(db: Db, file: { snapshot_id: number; path_key: Buffer }, blobId: number): Promise<void> {
+  await db
+    .updateTable('files')
+    .set({ blob_id: blobId })
+    .where('snapshot_id', '=', file.snapshot_id)
+    .where('path_key', '=', file.path_key)
+    .execute()
+}
+
+async function unheldFiles(
+  db: Db,
+  { sha256, gitOid, size }: { sha256: Buffer; gitOid: Buffer; size: number },
+  snapshotIds: readonly number[],
+) {
+  if (snapshotIds.length === 0) return []
+  return db
+    .selectFrom('files')
+    .select(['snapshot_id', 'path_key', 'is_lfs'])
+    .where('snapshot_id', 'in', sql<number>`(SELECT value FROM json_each(${JSON.stringify(snapshotIds)}))`)
+    .where('blob_id', 'is', null)
+    .where('size', '=', size)
+    .where((eb) =>
+      eb.or([
+        eb.and([eb('is_lfs', '=', 1), eb('lfs_oid', '=', sha256)]),
+        eb.and([eb('is_lfs', '=', 0), eb('git_oid', '=', gitOid)]),
+      ]),
+    )
+    .execute()
+}
+
+/** A commit that upstream lost and that lacks nothing any more may be sealed after all. */
+async function reopenWhole(db: Db, snapshotId: number): Promise<void> {
+  await db
+    .updateTable('snapshots')
+    .set({ state: 'fetching', blocked_by: null })
+    .where('id', '=', snapshotId)
+    .where('blocked_by', '=', COMMIT_GONE)
+    .where('missing_files', '=', 0)
+    .execute()
+}
+
+export async function holdsBlob(db: Db, sha256: Sha256): Promise<boolean> {
+  const row = await db.selectFrom('blobs').select('id').where('sha256', '=', bytesOf(sha256)).executeTakeFirst()
+  return row !== undefined
+}
+
+export async function digestsOfSeen(db: Db, file: SeenFile): Promise<{ sha256: Sha256; gitOid: GitOid } | undefined> {
+  const row = await db
+    .selectFrom('seen_files')
+    .select(['sha256', 'git_oid'])
+    .where('path_digest', '=', Buffer.from(file.pathDigest, 'hex'))
+    .where('stamp', '=', Buffer.from(file.stamp, 'hex'))
+    .executeTakeFirst()
+  return row === undefined ? undefined : { sha256: sha256Of(row.sha256), gitOid: gitOidOf(row.git_oid) }
+}
+
+export async function noteSeen(
+  db: Db,
+  files: readonly { readonly seen: SeenFile; readonly sha256: Sha256; readonly gitOid: GitOid }[],
+): Promise<void> {
+  for (const { seen, sha256, gitOid } of files) {
+    const row = { stamp: Buffer.from(seen.stamp, 'hex'), sha256: bytesOf(sha256), git_oid: bytesOf(gitOid) }
+    await db
+      .insertInto('seen_files')
+      .values({ path_digest: Buffer.from(seen.pathDigest, 'hex'), ...row })
+      .onConflict((conflict) => conflict.column('path_digest').doUpdateSet(row))
+      .execute()
+  }
+}

@@ -5,11 +5,9 @@ import type {
   CompletedJob,
   DecidedSnapshot,
   EventFilter,
-  FileNameQuery,
   FileRow,
   Job,
   KnownRepo,
-  ListedContents,
   ListingRecord,
   NewDamage,
   PendingSnapshot,
@@ -25,14 +23,13 @@ import type {
   RescueRow,
   RescueStart,
   ScheduleEntry,
-  SeenFile,
   SnapshotRow,
   TransitionRow,
   UndigestedHead,
   UnlistedHead,
   WatchState,
-  WhereListed,
 } from './catalog-rows.ts'
+import type { FileNameQuery, ListedContents, SeenFile, WhereListed } from './find-rows.ts'
 import type { FileDecision } from './domain/decision.ts'
 import type { CommitId, GitOid, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from './domain/events.ts'

@@ -1,5 +1,5 @@
 import type { DecisionReason, FileDecision, HoldReason } from './domain/decision.ts'
-import type { CommitId, GitOid, HubId, Sha256 } from './domain/digest.ts'
+import type { CommitId, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent } from './domain/events.ts'
 import type { ContentKey, Listing, Sibling } from './domain/listing.ts'
 import type { Attestor, Coverage } from './domain/manifest.ts'
@@ -376,42 +376,4 @@ export interface PlanTotals {
   readonly bytesHeld: number
   readonly filesSkipped: number
   readonly bytesSkipped: number
-}
-
-/** Everything listed, in a form that fits into memory. Prefixes of digests are compared: `mayList` may rarely be wrong. */
-export interface ListedContents {
-  hasSize(size: number): boolean
-  mayList(sha256: Sha256, gitOid: GitOid): boolean
-}
-
-/** A file name to look for: `*` and `?` stand for any text and any character. */
-export interface FileNameQuery {
-  readonly pattern: string
-}
-
-/** One listed file, and who has it. */
-export interface WhereListed {
-  /** The repository by its present name. */
-  readonly ref: RepoRef
-  /** The same by its name when the commit was listed. */
-  readonly listedAs: RepoRef
-  readonly commit: CommitId
-  readonly path: string
-  readonly size: number
-  readonly sha256: Sha256 | undefined
-  readonly gitOid: GitOid | undefined
-  /** Whether the archive has the bytes. */
-  readonly held: boolean
-  readonly snapshotState: SnapshotState
-  readonly upstream: UpstreamState
-  /** What the card said at that commit. */
-  readonly license: LicenseFacts
-  /** What the repository says now. */
-  readonly licenseNow: LicenseFacts
-}
-
-/** A file outside the archive, as it was when it was hashed: hex of any digest of its path and of its identity. */
-export interface SeenFile {
-  readonly pathDigest: string
-  readonly stamp: string
 }

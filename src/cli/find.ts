@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { WhereListed } from '../catalog-rows.ts'
+import type { WhereListed } from '../find-rows.ts'
 import { parseGitOid, parseSha256, type GitOid, type Sha256 } from '../domain/digest.ts'
 import { displayName } from '../domain/file-name.ts'
 import { effectiveLicense, printRepo } from '../domain/repo.ts'

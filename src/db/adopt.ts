@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { SeenFile } from '../catalog-rows.ts'
+import type { SeenFile } from '../find-rows.ts'
 import type { GitOid, Sha256 } from '../domain/digest.ts'
 import type { Attestor } from '../domain/manifest.ts'
 import type { Digests } from '../ports.ts'

@@ -5,16 +5,8 @@ import type { ContentKey, Sibling } from '../domain/listing.ts'
 import type { Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
-import type {
-  CompletedJob,
-  EventFilter,
-  ListingRecord,
-  NewDamage,
-  RepoFilter,
-  ScheduleEntry,
-  FileNameQuery,
-  SeenFile,
-} from '../catalog-rows.ts'
+import type { CompletedJob, EventFilter, ListingRecord, NewDamage, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
+import type { FileNameQuery, SeenFile } from '../find-rows.ts'
 import { completeJobs } from './complete-jobs.ts'
 import { noteDamage } from './damage.ts'
 import type { Digests } from '../ports.ts'

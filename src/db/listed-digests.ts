@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { FileNameQuery, ListedContents, SnapshotState, UpstreamState, WhereListed } from '../catalog-rows.ts'
+import type { SnapshotState, UpstreamState } from '../catalog-rows.ts'
+import type { FileNameQuery, ListedContents, WhereListed } from '../find-rows.ts'
 import type { GitOid, Sha256 } from '../domain/digest.ts'
 import { matchGlob } from '../domain/glob.ts'
 import { bytesOf, commitOf, gitOidOf, pathKeyOf, pathOfKey, refOf, sha256Of, unpackLicense } from './codec.ts'

@@ -1,4 +1,4 @@
-import type { SeenFile } from '../catalog-rows.ts'
+import type { SeenFile } from '../find-rows.ts'
 import type { CommitId, GitOid, Sha256 } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import { printRepo } from '../domain/repo.ts'

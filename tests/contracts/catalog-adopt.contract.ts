@@ -43,8 +43,8 @@ export function catalogAdoptContract(name: string, open: OpenEmptyCatalog): void
       assert.deepEqual(
         [first, second],
         [
-          { files: 2, snapshots: 2 },
-          { files: 2, snapshots: 2 },
+          { files: 2, snapshots: 2, events: [] },
+          { files: 2, snapshots: 2, events: [] },
         ],
       )
       assert.equal(await catalog.leaseJob(ANY_JOB), undefined)

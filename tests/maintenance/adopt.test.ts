@@ -157,7 +157,7 @@ watch:
   assert.equal(before.repos[0]?.snapshots[0]?.coverage, 'selection')
   assert.equal(adopted.taken.files, 1)
   assert.equal(after.repos[0]?.snapshots[0]?.coverage, 'all')
-  assert.equal(after.repos[0]?.snapshots[0]?.filesHeld, before.repos[0]!.snapshots[0]!.filesHeld + 1)
+  assert.equal(after.repos[0]?.snapshots[0]?.filesHeld, before.repos[0].snapshots[0].filesHeld + 1)
   assert.equal(after.repos[0]?.state, 'sealed')
   const manifests = readdirSync(join(made.root, 'manifests', 'Qwen', 'Qwen3-0.6B'))
   assert.ok(

@@ -7,6 +7,7 @@ import { headerText } from '../lib/http-refusal.ts'
 import type { Visitor } from '../lib/http-visitor.ts'
 import { jsonAnswer, type Answer } from './answer.ts'
 import {
+  commitHeaders,
   commitsAnswer,
   infoAnswer,
   listAnswer,
@@ -19,6 +20,7 @@ import {
 import type { ArchiveView, ReadableArchive } from './archive-view.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { MirrorError, notNow } from './mirror-error.ts'
+import type { OllamaDoor } from './ollama-door.ts'
 import { openSnapshot, OtherName, type AccessRule, type OpenedSnapshot } from './open-snapshot.ts'
 import { readPaths } from './read-paths.ts'
 import { siblingsJson } from './repo-json.ts'
@@ -32,6 +34,7 @@ export interface ApiDeps {
   readonly archive: ReadableArchive
   readonly view: ArchiveView
   readonly list: RepoList
+  readonly door: OllamaDoor
 }
 
 /** One question to a JSON route. */
@@ -67,6 +70,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   { method: 'GET', pattern: `${REPO}/refs`, rule: 'metadata', answer: refs },
   { method: 'GET', pattern: `${REPO}/auth-check`, rule: 'files', answer: authCheck },
   { method: 'GET', pattern: `${REPO}/xet-read-token/*`, rule: 'anyone', answer: noXet },
+  { method: 'GET', pattern: '/v2/:owner/:name/manifests/:tag', rule: 'files', answer: imageManifest },
 ]
 
 /** The JSON routes as an app that is asked by `app.fetch`. */
@@ -106,7 +110,7 @@ function respond(context: Context<{ Bindings: HttpEnv }>, answer: Answer): Respo
   const headers: Record<string, string> = { ETag: answer.etag, 'Cache-Control': 'no-cache', ...answer.headers }
   if (answer.next !== undefined) headers['Link'] = `<${visitor.origin}${answer.next}>; rel="next"`
   if (incoming.headers['if-none-match'] === answer.etag) return new Response(null, { status: 304, headers })
-  headers['Content-Type'] = 'application/json; charset=utf-8'
+  headers['Content-Type'] ??= 'application/json; charset=utf-8'
   headers['Content-Length'] = String(answer.body.length)
   return new Response(new Uint8Array(answer.body), { status: 200, headers })
 }
@@ -215,6 +219,20 @@ function refs(ask: Ask, rule: AccessRule): Promise<Answer> {
 async function authCheck(ask: Ask, rule: AccessRule): Promise<Answer> {
   await opened(ask, rule)
   return jsonAnswer({})
+}
+
+/** `GET /v2/owner/name/manifests/tag`, as Ollama and older llama.cpp ask. */
+async function imageManifest(ask: Ask, rule: AccessRule): Promise<Answer> {
+  const [, owner, name, , tag = 'latest'] = ask.target.segments
+  const ref = refOf('model', owner, name)
+  if (ref === undefined) throw new MirrorError(404, 'RepoNotFound', 'This can be the name of no repository')
+  const { repo, snapshot } = await openSnapshot(ask.deps.view, { ref, revision: 'main', rule }, ask.visitor)
+  const isLlamaCpp = /^llama-cpp/i.test(ask.request.headers.get('user-agent') ?? '')
+  const manifest = await ask.deps.door.manifest(snapshot, tag, isLlamaCpp)
+  return jsonAnswer(manifest, {
+    ...commitHeaders(repo, snapshot),
+    'Content-Type': isLlamaCpp ? 'application/json; charset=utf-8' : String(manifest['mediaType']),
+  })
 }
 
 function whoAmI({ visitor }: Ask): Answer {

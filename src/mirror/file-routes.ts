@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { parseSha256 } from '../domain/digest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import type { BufferPool } from '../lib/buffer-pool.ts'
 import type { Visitor } from '../lib/http-visitor.ts'
@@ -6,6 +7,7 @@ import { commitHeaders } from './api-answers.ts'
 import type { ArchiveView } from './archive-view.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import { MirrorError } from './mirror-error.ts'
+import type { OllamaDoor } from './ollama-door.ts'
 import { openSnapshot, type AccessRule, type OpenedSnapshot } from './open-snapshot.ts'
 import { lfsPointer } from './repo-json.ts'
 import { refOf, splitRevision, TYPE_OF_WORD } from './request-target.ts'
@@ -17,6 +19,7 @@ export interface FileDeps {
   readonly view: ArchiveView
   readonly held: HeldBytes
   readonly pool: BufferPool
+  readonly door: OllamaDoor
 }
 
 /** One file at a revision, as an address names it. */
@@ -39,6 +42,7 @@ export const FILE_ROUTES: readonly FileRoute[] = [
   { name: 'resolve', rule: 'files', read: (segments) => readFileTarget(segments, 'resolve') },
   { name: 'raw', rule: 'files', read: (segments) => readFileTarget(segments, 'raw') },
   { name: 'resolve-cache', rule: 'files', read: readCacheTarget },
+  { name: 'blobs', rule: 'files', read: readBlobTarget },
 ]
 
 /** The file that an address names; undefined for an address of something else. */
@@ -52,6 +56,7 @@ export function fileTargetOf(segments: readonly string[]): FileTarget | undefine
 
 /** `/owner/name/resolve/revision/path`, with `datasets/` or `spaces/` in front for those. */
 function readFileTarget(segments: readonly string[], word: string): Omit<FileTarget, 'route'> | undefined {
+  if (segments[0] === 'api' || segments[0] === 'v2') return undefined
   const type = segments[0] === 'models' ? undefined : TYPE_OF_WORD.get(segments[0] ?? '')
   const [owner, name, keyword, ...rest] = type === undefined ? segments : segments.slice(1)
   if (keyword !== word) return undefined
@@ -68,6 +73,14 @@ function readCacheTarget(segments: readonly string[]): Omit<FileTarget, 'route'>
   return ref && { ref, revision, path: path.join('/') }
 }
 
+/** `/v2/owner/name/blobs/sha256:…`: Ollama asks by digest; here it is the path. */
+function readBlobTarget(segments: readonly string[]): Omit<FileTarget, 'route'> | undefined {
+  const [v2, owner, name, blobs, digest, ...more] = segments
+  if (v2 !== 'v2' || blobs !== 'blobs' || digest === undefined || more.length > 0) return undefined
+  const ref = refOf('model', owner, name)
+  return ref && { ref, revision: 'main', path: digest }
+}
+
 /** Answers GET and HEAD of a file. @throws MirrorError, OtherName */
 export async function serveFile(
   deps: FileDeps,
@@ -76,10 +89,53 @@ export async function serveFile(
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
 ): Promise<void> {
   const opened = await openSnapshot(deps.view, { ...target, rule: target.route.rule }, visitor)
+  const answer =
+    target.route.name === 'blobs'
+      ? await blobAnswer(deps, opened, target, visitor.origin)
+      : await namedAnswer(deps, opened, target)
+  await sendFile(exchange.request, exchange.response, answer, deps.pool)
+}
+
+async function namedAnswer(deps: FileDeps, opened: OpenedSnapshot, target: FileTarget): Promise<FileAnswer> {
   const file = fileOf(opened, target)
   const isPointer = target.route.name === 'raw' && file.isLfs
-  const answer = isPointer ? pointerAnswer(opened, file) : await contentAnswer(deps, opened, file, target)
-  await sendFile(exchange.request, exchange.response, answer, deps.pool)
+  return isPointer ? pointerAnswer(opened, file) : contentAnswer(deps, opened, file, target)
+}
+
+/** Bytes by their digest, where this repository has them: of a file, or made for Ollama. */
+async function blobAnswer(
+  deps: FileDeps,
+  opened: OpenedSnapshot,
+  target: FileTarget,
+  origin: string,
+): Promise<FileAnswer> {
+  const { snapshot } = opened
+  const sha256 = target.path.startsWith('sha256:') ? parseSha256(target.path.slice('sha256:'.length)) : undefined
+  const file = sha256 && [...snapshot.files.values()].find((one) => one.held && one.sha256 === sha256)
+  const made = file === undefined && sha256 !== undefined ? await deps.door.madeBlob(snapshot, sha256) : undefined
+  if (sha256 === undefined || (file === undefined && made === undefined)) {
+    throw new MirrorError(
+      404,
+      'EntryNotFound',
+      'This repository has no such blob',
+      commitHeaders(opened.repo, snapshot),
+    )
+  }
+  const headers = {
+    ...commitHeaders(opened.repo, snapshot),
+    'Content-Type': 'application/octet-stream',
+    'Docker-Content-Digest': target.path,
+    // Ollama takes a 200 only with an address to fetch the parts from.
+    Location: `${origin}/v2/${opened.repo.ref.name}/blobs/${target.path}`,
+  }
+  const etag = `"${sha256}"`
+  if (file === undefined) return { ...inMemory(made!), etag, headers }
+  const bytes = await deps.held.check(file, snapshot)
+  return { size: file.size, etag, headers, bytes, open: () => deps.held.open(file, snapshot) }
+}
+
+function inMemory(bytes: Buffer): Pick<FileAnswer, 'size' | 'bytes' | 'open'> {
+  return { size: bytes.length, bytes, open: () => Promise.reject(new Error('the content is in memory')) }
 }
 
 /** Looked up among the names of the manifest, and never made part of a path. */
@@ -115,11 +171,9 @@ async function contentAnswer(
 function pointerAnswer(opened: OpenedSnapshot, file: ViewFile): FileAnswer {
   const bytes = Buffer.from(lfsPointer(file.sha256 ?? '', file.size))
   return {
-    size: bytes.length,
+    ...inMemory(bytes),
     etag: `"${file.gitOid ?? ''}"`,
     headers: { ...fileHeaders(opened, file, ''), 'Content-Type': 'text/plain; charset=utf-8' },
-    bytes,
-    open: () => Promise.reject(new Error('the pointer is in memory')),
   }
 }
 

@@ -10,6 +10,7 @@ import { ArchiveView, type ReadableArchive } from './archive-view.ts'
 import { fileTargetOf, serveFile, type FileDeps, type FileTarget } from './file-routes.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { MirrorError, notNow } from './mirror-error.ts'
+import { OllamaDoor } from './ollama-door.ts'
 import { OtherName } from './open-snapshot.ts'
 import { RepoList } from './repo-list.ts'
 import { parseTarget } from './request-target.ts'
@@ -29,8 +30,10 @@ export interface MirrorOptions extends Pick<
 export async function startMirror(options: MirrorOptions): Promise<HttpService> {
   const { archive, signal, log } = options
   const view = new ArchiveView(archive)
-  const deps: FileDeps = { view, held: new HeldBytes(archive, view, signal), pool: new BufferPool() }
-  const api = createApi({ archive, view, list: new RepoList(archive, view) })
+  const held = new HeldBytes(archive, view, signal)
+  const door = new OllamaDoor(held)
+  const deps: FileDeps = { view, held, door, pool: new BufferPool() }
+  const api = createApi({ archive, view, door, list: new RepoList(archive, view) })
   return startHttpService({
     ...options,
     name: 'mirror',

@@ -7,7 +7,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { startMirror, type MirrorOptions } from '../../src/mirror/start-mirror.ts'
 import type { Clock, Log } from '../../src/ports.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
-import type { SimHub, World } from '../support/sim-hub/types.ts'
+import type { SimHub, SimHubOptions, World } from '../support/sim-hub/types.ts'
 import { TestVault } from '../support/test-vault.ts'
 
 const ignore = (): void => {}
@@ -74,10 +74,10 @@ export class MirrorUnderTest {
 export async function startMirrorOf(
   t: Pick<TestContext, 'after'>,
   fill: (world: World) => void,
-  options: Partial<MirrorOptions> & { yaml?: string } = {},
+  options: Partial<MirrorOptions> & { yaml?: string; hub?: SimHubOptions } = {},
 ): Promise<MirrorUnderTest> {
-  const { yaml, ...rest } = options
-  const hub = await startSimHub()
+  const { yaml, hub: hubOptions, ...rest } = options
+  const hub = await startSimHub(hubOptions)
   fill(hub.world)
   const clock = new SkippingClock()
   const vault = await TestVault.open(hub, yaml, clock)

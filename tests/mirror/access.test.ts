@@ -39,8 +39,14 @@ function start(
   )
 }
 
+interface Init {
+  readonly method: string
+  readonly body: string
+  readonly headers: Record<string, string>
+}
+
 /** One address of every route, for a repository whose gguf has this digest. */
-function addresses(repo: string, sha256: string): Record<string, { path: string; init?: RequestInit }> {
+function addresses(repo: string, sha256: string): Record<string, { path: string; init?: Init }> {
   const paths = { method: 'POST', body: 'paths=a.json' }
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   const api = `/api/models/${repo}`

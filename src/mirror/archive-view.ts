@@ -21,9 +21,12 @@ const MOST_FILES = 200_000
 /** What the mirror reads of an archive. */
 export type ReadableArchive = Pick<OpenedArchive, 'catalog' | 'records' | 'blobs' | 'clock' | 'log'>
 
-/** Every repository that a name means, the present holder of the name first, with what the Hub last said of each. */
+/**
+ * Every repository that a name means, with what the Hub last said of each. First the one that was archived first: nobody
+ * takes its place here by taking its name.
+ */
 export interface NamedRepo {
-  /** The name by which it is served: the present one. */
+  /** The name by which it is served. */
   readonly ref: RepoRef
   readonly rows: readonly (RepoRow & { readonly known: KnownRepo | undefined })[]
 }

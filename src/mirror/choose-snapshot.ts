@@ -16,8 +16,8 @@ export function mainOf(row: Pick<RepoRow, 'snapshots' | 'head'>): SnapshotRow | 
 }
 
 /**
- * The sealed commit that a revision means; undefined when there is none, or several by a shortened id. Whoever has a
- * name now: a commit that was sealed under it stays to be had by its id.
+ * The sealed commit that a revision means; undefined when there is none, or several by a shortened id. `main` is that of
+ * the first repository with a sealed commit; a commit of any of them is to be had by its id.
  */
 export function chooseSnapshot(repo: NamedRepo, revision: string): SnapshotRow | undefined {
   if (MAIN.has(revision)) return repo.rows.map(mainOf).find((snapshot) => snapshot !== undefined)

@@ -32,8 +32,10 @@ export async function openRepo(view: ArchiveView, ref: RepoRef, visitor: Visitor
     // One sentence for what is unknown, private, and not sealed yet: the first two must look the same.
     throw new MirrorError(404, 'RepoNotFound', `${printRepo(ref)} has nothing sealed in this archive`)
   }
-  if (first.ref.name !== ref.name) throw new OtherName(first.ref)
-  return { ref: first.ref, rows }
+  // Who was renamed is found under the new name, unless somebody else has taken the old one since.
+  const bearer = rows.find((row) => row.ref.name.toLowerCase() === ref.name.toLowerCase()) ?? first
+  if (bearer.ref.name !== ref.name) throw new OtherName(bearer.ref)
+  return { ref: bearer.ref, rows }
 }
 
 /** A sealed commit with the repository it is of. */

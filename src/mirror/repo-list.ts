@@ -1,6 +1,6 @@
 import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
 import type { RepoName, RepoType } from '../domain/repo.ts'
-import { splitRepoName } from '../domain/repo.ts'
+import { printRepo, splitRepoName } from '../domain/repo.ts'
 import type { ArchiveView, ReadableArchive } from './archive-view.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { mainOf } from './choose-snapshot.ts'
@@ -63,18 +63,23 @@ export class RepoList {
     let after: RepoName | undefined
     for (;;) {
       const rows = await catalog.listRepos({}, { after, limit: ROWS_PER_READ, withSnapshots: true })
+      const sharing = Map.groupBy(rows, ({ ref }) => printRepo(ref).toLowerCase())
       for (const row of rows) {
         const main = mainOf(row)
-        if (main === undefined) continue
+        const isAlone = sharing.get(printRepo(row.ref).toLowerCase())!.length === 1
+        if (main === undefined || !(isAlone || (await this.#isMeant(row)))) continue
         const known = await catalog.repoByHubId(row.hubId)
-        // Under a name that another repository has now, only commits are to be had, by their ids.
-        const holder = known === undefined ? undefined : await catalog.repoByName(row.ref)
-        if (holder !== undefined && holder.repoId !== row.repoId) continue
         repos.push({ row, main, isPrivate: known?.private === true, card: await this.#card(main) })
       }
       if (rows.length < ROWS_PER_READ) return repos
       after = rows.at(-1)?.ref.name
     }
+  }
+
+  /** Of repositories that share a name, the one whose `main` is served under it. */
+  async #isMeant(row: RepoRow): Promise<boolean> {
+    const named = await this.#view.repoNamed(row.ref)
+    return named?.rows.find((one) => mainOf(one) !== undefined)?.repoId === row.repoId
   }
 
   #card(snapshot: SnapshotRow): Promise<CardOf> {

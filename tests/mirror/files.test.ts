@@ -17,7 +17,7 @@ watch:
 const BIG = '/Qwen/A/resolve/main/model.safetensors'
 const SMALL = '/Qwen/A/resolve/main/config.json'
 
-async function start(t: TestContext) {
+async function startFilled(t: TestContext) {
   const under = await startMirrorOf(
     t,
     (world) => {
@@ -42,7 +42,7 @@ const ask = (under: MirrorUnderTest, path: string, headers: Record<string, strin
   under.fetch(path, { method, headers: { 'accept-encoding': 'identity', ...headers } })
 
 test('HEAD and GET give the Hub’s ETag, size and commit, and the same bytes', async (t) => {
-  const { under, sha256, bytes } = await start(t)
+  const { under, sha256, bytes } = await startFilled(t)
   const { head } = under.hub.world.repo('Qwen/A')
   for (const method of ['HEAD', 'GET']) {
     const response = await ask(under, BIG, {}, method)
@@ -65,7 +65,7 @@ test('HEAD and GET give the Hub’s ETag, size and commit, and the same bytes', 
 })
 
 test('a single range is answered exactly, and whatever is none with all of it or 416', async (t) => {
-  const { under, bytes } = await start(t)
+  const { under, bytes } = await startFilled(t)
   for (const [range, start, end] of [
     ['bytes=0-0', 0, 1],
     ['bytes=100-', 100, SIZE],
@@ -103,7 +103,7 @@ test('a single range is answered exactly, and whatever is none with all of it or
 })
 
 test('an empty file is no failure, with a range or without', async (t) => {
-  const { under } = await start(t)
+  const { under } = await startFilled(t)
   for (const headers of [{}, { range: 'bytes=0-0' }, { range: 'bytes=0-' }]) {
     const response = await ask(under, '/Qwen/A/resolve/main/empty.txt', headers)
     assert.equal(response.status, 200)
@@ -113,7 +113,7 @@ test('an empty file is no failure, with a range or without', async (t) => {
 })
 
 test('If-None-Match, If-Match and If-Range compare with the ETag', async (t) => {
-  const { under, sha256 } = await start(t)
+  const { under, sha256 } = await startFilled(t)
   const etag = `"${sha256}"`
   const status = async (headers: Record<string, string>) => (await ask(under, BIG, headers)).status
   assert.equal(await status({ 'if-none-match': etag }), 304)
@@ -129,14 +129,14 @@ test('If-None-Match, If-Match and If-Range compare with the ETag', async (t) => 
 })
 
 test('raw gives the pointer of an LFS file, and the content of another', async (t) => {
-  const { under, sha256 } = await start(t)
+  const { under, sha256 } = await startFilled(t)
   const pointer = await ask(under, '/Qwen/A/raw/main/model.safetensors')
   assert.equal(await pointer.text(), `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${SIZE}\n`)
   assert.equal(await (await ask(under, '/Qwen/A/raw/main/config.json')).text(), '{"a":1}')
 })
 
 test('a file that is listed and not held is no entry, and the message says why', async (t) => {
-  const { under } = await start(t)
+  const { under } = await startFilled(t)
   const response = await ask(under, '/Qwen/A/resolve/main/left-out.bin')
   assert.equal(response.status, 404)
   assert.equal(response.headers.get('x-error-code'), 'EntryNotFound')
@@ -148,7 +148,7 @@ test('a file that is listed and not held is no entry, and the message says why',
 })
 
 test('nothing is served as something a browser would run', async (t) => {
-  const { under } = await start(t)
+  const { under } = await startFilled(t)
   const response = await ask(under, '/Qwen/A/resolve/main/page.html')
   assert.equal(response.headers.get('content-type'), 'text/plain; charset=utf-8')
   assert.equal(response.headers.get('x-content-type-options'), 'nosniff')
@@ -157,7 +157,7 @@ test('nothing is served as something a browser would run', async (t) => {
 })
 
 test('a blob that is gone, changed, or known to be damaged is not served', async (t) => {
-  const { under, path, sha256, bytes } = await start(t)
+  const { under, path, sha256, bytes } = await startFilled(t)
   const answer = async (url = BIG) => {
     under.notice()
     const response = await ask(under, url)
@@ -183,7 +183,7 @@ test('a blob that is gone, changed, or known to be damaged is not served', async
 })
 
 test('a small file that was kept in memory is not served after its blob is gone', async (t) => {
-  const { under } = await start(t)
+  const { under } = await startFilled(t)
   assert.equal((await ask(under, SMALL)).status, 200)
   const { sha256 } = await under.hub.world.file('Qwen/A', 'config.json')
   const path = new Layout(under.vault.root).blob(parseSha256(sha256)!)
@@ -193,7 +193,7 @@ test('a small file that was kept in memory is not served after its blob is gone'
 })
 
 test('visitors who leave in the middle cost nothing that lasts', async (t) => {
-  const { under, bytes } = await start(t)
+  const { under, bytes } = await startFilled(t)
   for (let at = 0; at < 20; at++) {
     const socket = connect(under.mirror.port, '127.0.0.1')
     socket.write(`GET ${BIG} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
@@ -205,7 +205,7 @@ test('visitors who leave in the middle cost nothing that lasts', async (t) => {
 })
 
 test('requests that follow each other on one connection are answered in order', async (t) => {
-  const { under } = await start(t)
+  const { under } = await startFilled(t)
   const socket = connect(under.mirror.port, '127.0.0.1')
   const get = (path: string, last = false) =>
     `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${last ? 'Connection: close\r\n' : ''}\r\n`

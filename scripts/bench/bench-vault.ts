@@ -34,12 +34,19 @@ export interface CommandJson {
 /** The real program with a configuration and an archive in a folder of its own; every call is a measured process. */
 export class BenchVault {
   readonly folder: string
+  readonly #environment: Readonly<Record<string, string>>
 
-  private constructor(folder: string) {
+  private constructor(folder: string, environment: Readonly<Record<string, string>>) {
     this.folder = folder
+    this.#environment = environment
   }
 
-  static async make(folder: string, hubUrl: string): Promise<BenchVault> {
+  /** @param environment variables of every call, such as a certificate to trust */
+  static async make(
+    folder: string,
+    hubUrl: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<BenchVault> {
     const yaml = `archive: ./archive
 serve: { dashboard: off, mirror: off }
 hub: { endpoint: "${hubUrl}" }
@@ -48,13 +55,13 @@ watch:
   - { org: Qwen, every: 1s }
 `
     await writeFile(join(folder, 'weightvault.yaml'), yaml)
-    return new BenchVault(folder)
+    return new BenchVault(folder, environment)
   }
 
   /** @param nodeFlags flags for Node itself, such as --cpu-prof */
   async run(args: readonly string[], nodeFlags: readonly string[] = []): Promise<Measured> {
     const config = ['--config', join(this.folder, 'weightvault.yaml')]
-    return measureNode([...nodeFlags, PROGRAM, ...args, ...config], this.folder)
+    return measureNode([...nodeFlags, PROGRAM, ...args, ...config], this.folder, this.#environment)
   }
 
   /** A call that must end with one of `exitCodes`: a benchmark of something that failed would say nothing. */

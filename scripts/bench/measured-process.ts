@@ -22,10 +22,14 @@ const REPORT_USAGE = new URL('report-usage.ts', import.meta.url).href
 const TIME = '/usr/bin/time'
 
 /** Runs a Node program to its end; `args` start with Node's own flags, then the script. */
-export async function measureNode(args: readonly string[], cwd: string): Promise<Measured> {
+export async function measureNode(
+  args: readonly string[],
+  cwd: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Measured> {
   const child = spawn(process.execPath, ['--import', REPORT_USAGE, ...args], {
     cwd,
-    env: cleanEnvironment(cwd),
+    env: { ...cleanEnvironment(cwd), ...environment },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   const report = text(child.stdio[3] as Readable)

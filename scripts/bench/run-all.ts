@@ -8,6 +8,7 @@ import { firstSync } from './first-sync.ts'
 import { memoryManyFiles } from './memory-many-files.ts'
 import { memoryOneFile } from './memory-one-file.ts'
 import { pollUnchanged } from './poll-unchanged.ts'
+import { smallFiles } from './small-files.ts'
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['poll-unchanged', pollUnchanged],
@@ -15,6 +16,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['first-sync', firstSync],
   ['memory-one-file', memoryOneFile],
   ['memory-many-files', memoryManyFiles],
+  ['small-files', smallFiles],
   ['catalog', catalog],
   ['cli-latency', cliLatency],
 ])

@@ -18,9 +18,9 @@ import { attest, setAside } from './verify-blob.ts'
 /** Requests at the same time; the hub's connections are fewer, so that one is always ready for the next request. */
 const PARALLEL_REQUESTS = 24
 /** Leased at once and not settled: enough that a shared fsync and a shared transaction serve many. */
-const MAX_ACTIVE = 512
+const MAX_ACTIVE = 384
 /** More are leased when so few are left. */
-const LOW_WATER = 256
+const LOW_WATER = 192
 const MAX_COMPLETED_TOGETHER = 256
 /** How long the answer to "is the queue paused?" counts. */
 const PAUSE_ASKED_EVERY_MS = 1000

@@ -6,15 +6,15 @@ export interface ArenaRange {
   readonly length: number
 }
 
-/** One piece of memory that two threads see, given out in runs of pages and used again. */
+/** One piece of memory, given out in runs of pages and used again: thousands of buffers would be garbage each. */
 export class MemoryArena {
-  readonly memory: SharedArrayBuffer
+  readonly #memory: ArrayBuffer
   /** 1 for every page that is in use. */
   readonly #pages: Uint8Array
 
   constructor(bytes: number) {
-    this.memory = new SharedArrayBuffer(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES)
-    this.#pages = new Uint8Array(this.memory.byteLength / PAGE_BYTES)
+    this.#memory = new ArrayBuffer(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES)
+    this.#pages = new Uint8Array(this.#memory.byteLength / PAGE_BYTES)
   }
 
   /** The first free run of this length; undefined while there is none. */
@@ -29,6 +29,11 @@ export class MemoryArena {
       start = this.#pages.indexOf(0, start + used + 1)
     }
     return undefined
+  }
+
+  /** The bytes of a range. */
+  bytes({ offset, length }: ArenaRange): Uint8Array {
+    return new Uint8Array(this.#memory, offset, length)
   }
 
   free({ offset, length }: ArenaRange): void {

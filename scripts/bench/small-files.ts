@@ -1,0 +1,121 @@
+/** Thousands of small files over TLS: `node scripts/bench/small-files.ts [--quick] [--rounds N]`. */
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runAlone } from './bench-entry.ts'
+import { BenchFolder, BenchVault } from './bench-vault.ts'
+import { median, medianOf, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
+import { isInstalled, measureCommand, type Measured } from './measured-process.ts'
+import { fileName, NginxHub } from './nginx-hub.ts'
+
+const CONNECTIONS = 16
+
+interface Round {
+  readonly ours: Measured
+  /** The same call again, with nothing left to do: start, poll and end. */
+  readonly idle: Measured
+  readonly curl: Measured | undefined
+  readonly aria2: Measured | undefined
+}
+
+/** Verified, durable and sealed beside clients that only write what comes. Rounds are interleaved. */
+export async function smallFiles(options: BenchOptions): Promise<BenchResult> {
+  const missing = await NginxHub.whyNot()
+  if (missing !== undefined) throw new Error(missing)
+  const cases = options.quick
+    ? [{ files: 200, bytesEach: 50 * 1024 }]
+    : [
+        { files: 2000, bytesEach: 50 * 1024 },
+        { files: 10_000, bytesEach: 4 * 1024 },
+      ]
+  const figures: Figure[] = []
+  for (const one of cases) figures.push(...(await measureCase(one, options.rounds)))
+  const peers = await Promise.all(['curl', 'aria2c'].map(async (name) => ((await isInstalled(name)) ? [] : [name])))
+  return {
+    bench: 'small-files',
+    setting:
+      `One repository on nginx over TLS (certificate checked), listed before; then the whole program \`sync\`: start, poll, ` +
+      'download, SHA-256 and git oid, fsync, read back, publish, catalog, seal. Peers get the list of addresses, verify nothing and ' +
+      `sync nothing: \`curl -Z\` and \`aria2c -j${CONNECTIONS}\`. Median of ${options.rounds} interleaved rounds.`,
+    figures,
+    notes: peers.flat().map((name) => `${name} is not installed: no comparison with it`),
+  }
+}
+
+async function measureCase(one: { files: number; bytesEach: number }, rounds: number): Promise<Figure[]> {
+  await using folder = await BenchFolder.make()
+  const served = join(folder.path, 'hub')
+  await mkdir(served)
+  await using hub = await NginxHub.start(served, { id: 'Qwen/Small', ...one })
+  const measured: Round[] = []
+  for (let round = 0; round < rounds; round += 1) measured.push(await measureRound(folder.path, hub, round))
+  const name = `${one.files} × ${one.bytesEach / 1024} KiB`
+  const wall = (pick: (round: Round) => Measured | undefined): number | undefined =>
+    medianOf(measured.map((round) => pick(round)?.wallSeconds))
+  const ours = median(measured.map((round) => round.ours.wallSeconds))
+  const [curl, aria2] = [wall((round) => round.curl), wall((round) => round.aria2)]
+  return [
+    {
+      figure: `${name}, wall`,
+      unit: 'seconds',
+      ours,
+      peer: { name: 'curl -Z, nothing verified or synced', value: curl },
+      target: curl === undefined ? undefined : { atMost: 1.6 * curl },
+    },
+    {
+      figure: `${name}, wall`,
+      unit: 'seconds',
+      ours,
+      peer: { name: `aria2c -j${CONNECTIONS}, nothing verified or synced`, value: aria2 },
+      target: aria2 === undefined ? undefined : { atMost: aria2 / 1.5 },
+    },
+    { figure: `${name}, of it start, poll and end`, unit: 'seconds', ours: wall((round) => round.idle) },
+    {
+      figure: `${name}, CPU`,
+      unit: 'seconds',
+      ours: medianOf(measured.map((round) => round.ours.cpuSeconds)),
+      peer: { name: 'curl -Z', value: medianOf(measured.map((round) => round.curl?.cpuSeconds)) },
+    },
+    {
+      figure: `${name}, peak memory`,
+      unit: 'bytes',
+      ours: medianOf(measured.map((round) => round.ours.peakRssBytes)),
+      target: { below: 150 * 1024 * 1024 },
+    },
+  ]
+}
+
+/** Everything of a round goes into folders of its own: what was just deleted would slow down what is made next. */
+async function measureRound(folder: string, hub: NginxHub, number: number): Promise<Round> {
+  const at = join(folder, `round-${number}`)
+  await mkdir(at)
+  const vault = await BenchVault.make(at, hub.url, { NODE_EXTRA_CA_CERTS: hub.certificate })
+  await vault.runJson(['sync', '--check'], [20])
+  const ours = await vault.runJson(['sync'])
+  if (ours.json.fetchedFiles !== hub.repo.files) throw new Error(`${ours.json.fetchedFiles} files were fetched`)
+  const idle = await vault.runJson(['sync'])
+  const curl = await measurePeer('curl', at, hub)
+  const aria2 = await measurePeer('aria2c', at, hub)
+  return { ours, idle, curl, aria2 }
+}
+
+async function measurePeer(name: 'curl' | 'aria2c', folder: string, hub: NginxHub): Promise<Measured | undefined> {
+  if (!(await isInstalled(name))) return undefined
+  const to = join(folder, name)
+  await mkdir(to)
+  const list = join(folder, `${name}.txt`)
+  const urls = hub.fileUrls()
+  const lines = name === 'aria2c' ? urls : urls.flatMap((url, at) => [`url=${url}`, `output=${join(to, fileName(at))}`])
+  await writeFile(list, `${lines.join('\n')}\n`)
+  const args =
+    name === 'curl'
+      ? ['-s', '-Z', '--parallel-max', String(CONNECTIONS), '--cacert', hub.certificate, '-K', list]
+      : ['-q', `-j${CONNECTIONS}`, `--ca-certificate=${hub.certificate}`, '-d', to, '-i', list]
+  const measured = await measureCommand(name, args, folder)
+  const written = (await readdir(to)).length
+  if (measured.exitCode !== 0 || written !== hub.repo.files) {
+    throw new Error(`${name} ended with ${measured.exitCode} after ${written} files`)
+  }
+  return measured
+}
+
+if (import.meta.main) await runAlone(smallFiles)

@@ -7,6 +7,11 @@ import type { RepoName, RepoRef } from './domain/repo.ts'
 export interface LicenseRow extends Omit<LicenseEntry, 'files'> {
   readonly snapshotId: number
   readonly repoId: number
+  /**
+   * Who states `stated` and `form`: the Hub's list with the poll that found this commit, or README.md of this very commit
+   * where the Hub said nothing (an old commit that was found later).
+   */
+  readonly statedBy: 'hub' | 'card'
   /** Name of the repository when it was listed. */
   readonly ref: RepoRef
   readonly commit: CommitId
@@ -40,12 +45,20 @@ export interface LicenseLedger {
   recordReading(sha256: Sha256, reading: LicenseReading): Promise<void>
   /** Entries not yet compared with the one before, whose wanted files are all read. Oldest first. */
   comparable(limit: number): Promise<LicenseRow[]>
-  /** The entry of this repository that was compared last. */
+  /** The newest entry of this repository that was compared, without those passed over. */
   lastCompared(repoId: number): Promise<LicenseRow | undefined>
-  /** Notes that an entry was compared, with the events that found. */
-  recordCompared(snapshotId: number, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
-  /** Entries of one repository, newest first. */
+  /**
+   * Notes that an entry was compared, with the events that found, or that it was passed over: nothing is ever compared
+   * with that one.
+   */
+  recordCompared(
+    snapshotId: number,
+    outcome: { readonly isPassedOver: boolean; readonly events: readonly ChangeEvent[] },
+  ): Promise<LoggedEvent[]>
+  /** The entry of one snapshot. */
+  entryOf(snapshotId: number): Promise<LicenseRow | undefined>
+  /** Entries of one repository, in the order in which its commits were listed, the last one first. */
   history(repoId: number, limit: number): Promise<LicenseRow[]>
-  /** The SPDX form that the catalog knows of a repository: its newest entry not after this time, else its first one. */
+  /** The SPDX form that the Hub stated of a repository: with its last head before this time, else with its first one. */
   formAt(name: RepoName, at: string): Promise<string | undefined>
 }

@@ -17,6 +17,7 @@ export async function licenseJson(
     seenAt: row.at,
     commit: row.commit,
     ...factsJson(row.stated),
+    statedBy: row.statedBy,
     spdx: row.form?.expression ?? null,
     kind: row.form?.kind ?? 'unknown',
     tags: row.tags,

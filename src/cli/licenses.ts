@@ -53,8 +53,7 @@ async function licenses(context: CommandContext, input: CommandInput): Promise<O
   if (argument === undefined) return overview(archive, context.signal)
   if (isReceipt) {
     const { row, snapshot } = await findSnapshot(archive, argument)
-    const history = await archive.catalog.licenses.history(snapshot.repoId, Number.MAX_SAFE_INTEGER)
-    const license = history.find((entry) => entry.commit === snapshot.commit)
+    const license = await archive.catalog.licenses.entryOf(snapshot.snapshotId)
     const json = () => receiptText(archive, { row, snapshot, license }, context.signal)
     return {
       exitCode: 0,
@@ -74,7 +73,8 @@ function overview(archive: Pick<OpenedArchive, 'catalog'>, signal: AbortSignal):
   const page = { after: undefined, limit: Infinity, withSnapshots: false }
   async function* newest(): AsyncIterable<{ repo: RepoRow; entry: LicenseRow | undefined }> {
     for await (const repo of eachRepo(archive.catalog, {}, page, signal)) {
-      yield { repo, entry: (await archive.catalog.licenses.history(repo.repoId, 1))[0] }
+      const { newest: head } = repo
+      yield { repo, entry: head === undefined ? undefined : await archive.catalog.licenses.entryOf(head.snapshotId) }
     }
   }
   async function* elements(): AsyncIterable<unknown> {

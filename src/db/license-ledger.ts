@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
-import type { LicenseEntry, LicenseReading, LicenseRole } from '../domain/license-entry.ts'
-import type { LicenseKind } from '../domain/license-form.ts'
+import type { LicenseEntry, LicenseFile, LicenseReading, LicenseRole } from '../domain/license-entry.ts'
+import { licenseFormOf, type LicenseKind } from '../domain/license-form.ts'
 import type { RepoName } from '../domain/repo.ts'
+import { parseSpdx } from '../lib/parse-spdx.ts'
 import type { LicenseLedger, LicenseRow, UnreadLicense } from '../license-port.ts'
 import {
   bytesOf,
@@ -23,6 +24,11 @@ import type { Db, LicensesTable } from './schema.ts'
 
 /** Every snapshot up to this one has an entry, or a listing that could not be read. */
 const RECORDED = 'licenses_recorded'
+
+/** Values of `licenses.compared`. */
+const NEW = 0
+const COMPARED = 1
+const PASSED_OVER = 2
 
 /** Files looked at in one transaction. */
 const FILES_AT_ONCE = 2000
@@ -145,7 +151,7 @@ export class SqliteLicenseLedger implements LicenseLedger {
         .selectFrom('licenses')
         .selectAll()
         .where('repo_id', '=', repoId)
-        .where('compared', '=', 1)
+        .where('compared', '=', COMPARED)
         .orderBy('snapshot_id', 'desc')
         .limit(1)
         .execute()
@@ -153,16 +159,26 @@ export class SqliteLicenseLedger implements LicenseLedger {
     })
   }
 
-  recordCompared(snapshotId: number, events: readonly ChangeEvent[]): Promise<LoggedEvent[]> {
+  recordCompared(
+    snapshotId: number,
+    { isPassedOver, events }: { isPassedOver: boolean; events: readonly ChangeEvent[] },
+  ): Promise<LoggedEvent[]> {
     return this.#write(async (db) => {
       const moved = await db
         .updateTable('licenses')
-        .set({ compared: 1 })
+        .set({ compared: isPassedOver ? PASSED_OVER : COMPARED })
         .where('snapshot_id', '=', snapshotId)
-        .where('compared', '=', 0)
+        .where('compared', '=', NEW)
         .returning('repo_id')
         .executeTakeFirst()
       return moved === undefined ? [] : appendEvents(db, this.#archiveId, events)
+    })
+  }
+
+  entryOf(snapshotId: number): Promise<LicenseRow | undefined> {
+    return this.#read(async (db) => {
+      const rows = await db.selectFrom('licenses').selectAll().where('snapshot_id', '=', snapshotId).execute()
+      return (await rowsOf(db, rows))[0]
     })
   }
 
@@ -188,6 +204,8 @@ export class SqliteLicenseLedger implements LicenseLedger {
         .select('licenses.spdx')
         .where('repos.name_key', '=', nameKeyOf(name))
         .where('repos.name_taken', '=', 0)
+        .where('licenses.spdx', 'is not', null)
+        .where('licenses.compared', '<>', PASSED_OVER)
       const then = await entries
         .where('snapshots.listed_at', '<=', at)
         .orderBy('snapshots.id', 'desc')
@@ -216,7 +234,7 @@ export async function recordLicense(db: Db, snapshotId: number, entry: LicenseEn
           select.val(entry.form?.kind ?? null).as('kind'),
           select.val(JSON.stringify(entry.baseModels)).as('base_models'),
           select.val(entry.gateTerms === undefined ? null : JSON.stringify(entry.gateTerms)).as('gate_terms'),
-          select.val(0 as const).as('compared'),
+          select.val(NEW).as('compared'),
         ])
         .where('id', '=', snapshotId),
     )
@@ -276,23 +294,47 @@ async function rowOf(db: Db, row: LicensesTable): Promise<LicenseRow> {
     .where('license_files.snapshot_id', '=', row.snapshot_id)
     .orderBy('license_files.path_key')
     .execute()
+  const read = files.map(fileOf)
   return {
+    ...stated(row, read),
     snapshotId: row.snapshot_id,
     repoId: row.repo_id,
     ref: refOf(snapshot),
     commit: commitOf(snapshot.commit_id),
     at: snapshot.listed_at,
-    stated: unpackLicense(row.stated),
     tags: JSON.parse(row.tags) as string[],
-    form: row.spdx === null ? undefined : { expression: row.spdx, kind: (row.kind ?? 'unknown') as LicenseKind },
     baseModels: JSON.parse(row.base_models) as RepoName[],
     gateTerms: row.gate_terms === null ? undefined : (JSON.parse(row.gate_terms) as string),
-    files: files.map((file) => ({
-      path: pathOfKey(file.path_key),
-      role: file.role as LicenseRole,
-      size: file.size,
-      sha256: file.sha256 === null ? undefined : sha256Of(file.sha256),
-      reading: file.reading === null ? undefined : (JSON.parse(file.reading) as LicenseReading),
-    })),
+    files: read,
+  }
+}
+
+function fileOf(row: {
+  path_key: Buffer
+  role: string
+  size: number
+  sha256: Buffer | null
+  reading: string | null
+}): LicenseFile {
+  return {
+    path: pathOfKey(row.path_key),
+    role: row.role as LicenseRole,
+    size: row.size,
+    sha256: row.sha256 === null ? undefined : sha256Of(row.sha256),
+    reading: row.reading === null ? undefined : (JSON.parse(row.reading) as LicenseReading),
+  }
+}
+
+function stated(row: LicensesTable, files: readonly LicenseFile[]): Pick<LicenseRow, 'stated' | 'form' | 'statedBy'> {
+  const card = files.find(({ role }) => role === 'card')?.reading
+  const form = card?.role === 'card' && card.stated !== undefined ? licenseFormOf(card.stated, parseSpdx) : undefined
+  if (row.spdx === null && form !== undefined && card?.role === 'card' && card.stated !== undefined) {
+    return { stated: card.stated, form, statedBy: 'card' }
+  }
+  const kind = (row.kind ?? 'unknown') as LicenseKind
+  return {
+    stated: unpackLicense(row.stated),
+    form: row.spdx === null ? undefined : { expression: row.spdx, kind },
+    statedBy: 'hub',
   }
 }

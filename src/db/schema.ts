@@ -289,7 +289,8 @@ export interface LicensesTable {
   base_models: string
   /** JSON text: of the card, so it may hold what SQL text cannot. */
   gate_terms: string | null
-  compared: Flag
+  /** 0 new, 1 compared, 2 passed over. */
+  compared: number
 }
 
 export interface LicenseReadingsTable {

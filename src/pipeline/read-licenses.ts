@@ -104,14 +104,20 @@ async function readStart(
   return new TextDecoder().decode(bytes.subarray(0, at))
 }
 
-/** An entry that comes after a later one was compared says nothing new, and neither does one whose events are logged. */
+/**
+ * Compares a head with the head before it. A commit that is no head (an old one that was rescued, or one whose files came
+ * after the head had moved on) is passed over: what changed in it is told by the head that follows. Events that the log
+ * has already are not raised again.
+ */
 async function compare(deps: PipelineDeps, row: LicenseRow): Promise<void> {
-  const previous = await deps.catalog.licenses.lastCompared(row.repoId)
-  const isLate = previous !== undefined && previous.snapshotId > row.snapshotId
+  const { licenses } = deps.catalog
+  const repo = await deps.catalog.repoRowById(row.repoId)
+  const isPassedOver = repo?.head !== row.commit
+  const previous = isPassedOver ? undefined : await licenses.lastCompared(row.repoId)
   const context = { at: nowIso(deps), allow: deps.settings.licenseAllow }
-  const found = isLate ? [] : licenseTextEvents(previous, row, context)
+  const found = isPassedOver ? [] : licenseTextEvents(previous, row, context)
   const events = found.length === 0 || (await isLogged(deps, row)) ? [] : found
-  announce(deps, await deps.catalog.licenses.recordCompared(row.snapshotId, events))
+  announce(deps, await licenses.recordCompared(row.snapshotId, { isPassedOver, events }))
 }
 
 /** After the catalog was made again its log still has what was found then. */

@@ -88,10 +88,39 @@ export function catalogLicensesContract(name: string, open: OpenEmptyCatalog): v
       assert.deepEqual(await ids(), [snapshotId, skipping.snapshotId])
 
       const event = eventOf('license-text-changed')
-      assert.equal((await catalog.licenses.recordCompared(snapshotId, [event])).length, 1)
-      assert.deepEqual(await catalog.licenses.recordCompared(snapshotId, [event]), [], 'never twice')
+      assert.equal(
+        (await catalog.licenses.recordCompared(snapshotId, { isPassedOver: false, events: [event] })).length,
+        1,
+      )
+      assert.deepEqual(
+        await catalog.licenses.recordCompared(snapshotId, { isPassedOver: false, events: [event] }),
+        [],
+        'never twice',
+      )
       assert.deepEqual(await ids(), [skipping.snapshotId])
       assert.equal((await catalog.licenses.lastCompared(repoId))?.snapshotId, snapshotId)
+      await catalog.licenses.recordCompared(skipping.snapshotId, { isPassedOver: true, events: [] })
+      assert.deepEqual(await ids(), [])
+      assert.equal(await catalog.licenses.lastCompared(skipping.repoId), undefined)
+    })
+
+    test('where the Hub states none, README.md of the commit does', async () => {
+      await using catalog = await open()
+      const [repoId = -1] = await addRepos(catalog, factsOf('Qwen/A'))
+      const record = listingRecordOf(repoId, 'Qwen/A', FILES)
+      const none = { license: undefined, license_name: undefined, license_link: undefined }
+      const { snapshotId } = await catalog.recordListing({ ...record, listing: { ...record.listing, license: none } })
+      assert.equal((await catalog.licenses.entryOf(snapshotId))?.form, undefined)
+
+      await fetchAll(catalog)
+      for (const { sha256, role } of await catalog.licenses.takeUnread(10)) {
+        if (role !== 'card') continue
+        await catalog.licenses.recordReading(sha256, { role, stated: { ...none, license: 'mit' } })
+      }
+      await catalog.licenses.takeUnread(10)
+
+      const entry = await catalog.licenses.entryOf(snapshotId)
+      assert.deepEqual([entry?.form?.expression, entry?.stated.license, entry?.statedBy], ['MIT', 'mit', 'card'])
     })
 
     test('`unrecorded` finds no snapshot that has an entry, and `record` leaves an entry as it is', async () => {

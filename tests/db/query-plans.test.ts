@@ -154,9 +154,10 @@ async function useLicenses(licenses: LicenseLedger, repoId: number, snapshotId: 
   const reading = { role: 'license', match: { kind: 'unknown' }, wordsSha256: 'a' } as const
   await licenses.recordReading('a'.repeat(64) as Sha256, reading)
   await licenses.comparable(10)
-  await licenses.recordCompared(snapshotId, [])
+  await licenses.recordCompared(snapshotId, { isPassedOver: false, events: [] })
   await licenses.lastCompared(repoId)
   await licenses.history(repoId, 10)
+  await licenses.entryOf(snapshotId)
   await licenses.formAt(refOf('Qwen/A').name, '')
 }
 

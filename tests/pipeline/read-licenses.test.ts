@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { LicenseRow } from '../../src/license-port.ts'
 import { apacheLicense } from '../support/content/apache-license.ts'
 import { fixtureText } from '../support/content/fixture-file.ts'
+import { generated, joined, literal } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { TestVault } from '../support/test-vault.ts'
 
@@ -139,4 +140,43 @@ test('readLicenses concludes nothing from hostile cards and texts, and goes on',
     (await vault.eventsOf('license-changed')).map((event) => event.repo?.name),
     ['Qwen/B-1B'],
   )
+})
+
+test('readLicenses passes over a commit that is no head any more, and tells its change with the head that follows', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', { card: APACHE, files: [licenseFile(apacheLicense())] })
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  hub.world.commit('Qwen/A-1B', { set: [licenseFile(RESEARCH)] })
+  // Listed, and not fetched before the head moves on.
+  await vault.sync({ checkOnly: true })
+  const head = hub.world.commit('Qwen/A-1B', { set: [{ path: 'config.json', content: '{}' }] })
+  await vault.sync()
+  await vault.sync()
+
+  assert.deepEqual(
+    (await vault.eventsOf('license-text-changed')).map(({ severity, detail }) => [severity, detail['commit']]),
+    [['critical', head]],
+  )
+})
+
+test('readLicenses takes a card of 100 MB and a licence text of 10 MB in small pieces', async () => {
+  await using hub = await startSimHub()
+  const start = literal(Buffer.from('---\nlicense: mit\n---\n'))
+  const card = joined([start, generated('card', 100 * 1024 * 1024)])
+  const text = joined([literal(Buffer.from(apacheLicense())), generated('text', 10 * 1024 * 1024)])
+  hub.world.addRepo('Qwen/A-1B', {
+    files: [
+      { path: 'README.md', content: card },
+      { path: 'LICENSE', content: text },
+    ],
+  })
+  await using vault = await TestVault.open(hub)
+
+  await vault.sync()
+
+  const [row] = await history(vault)
+  assert.deepEqual([row?.form?.expression, row?.statedBy], ['MIT', 'card'])
+  const [license] = row?.files ?? []
+  assert.deepEqual(license?.reading, { role: 'license', match: { kind: 'unread' } })
 })

@@ -1,5 +1,15 @@
 import type { ChangeEvent, EventType } from './events.ts'
-import { because, brief, changes, gate, headerWords, licenseReads, reference, totals } from './event-words.ts'
+import {
+  because,
+  brief,
+  changedParts,
+  changes,
+  gate,
+  headerWords,
+  licenseReads,
+  reference,
+  totals,
+} from './event-words.ts'
 
 type Sentence = (event: ChangeEvent) => string
 
@@ -8,7 +18,7 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'repo-updated': (event) =>
     event.detail['cardOnly'] === true
       ? `changed its card only (${change(event)})`
-      : `has a new commit${changes(event.detail)} (${change(event)})`,
+      : `has a new commit${changes(event.detail)}${changedParts(event.detail)} (${change(event)})`,
   'repo-unavailable': ({ detail }) => `is not available on the Hub any more${because(detail)}; what is archived stays`,
   'repo-restored': (event) => `is available on the Hub again (${change(event)})`,
   'repo-renamed': (event) => `was renamed: ${change(event)}`,

@@ -79,6 +79,24 @@ export function changes(detail: Detail): string {
   return `: ${shown}${more > 0 ? ` and ${more} more` : ''}`
 }
 
+/** Small files whose name says what they decide, in any folder. */
+const PARTS: readonly (readonly [RegExp, string])[] = [
+  [/(?:^|\/)chat_template\.(?:jinja|json)$|(?:^|\/)additional_chat_templates\//, 'chat template'],
+  [/(?:^|\/)(?:tokenizer|vocab|added_tokens|special_tokens_map)\.json$|(?:^|\/)merges\.txt$|\.tiktoken$/, 'tokenizer'],
+  [/(?:^|\/)tokenizer_config\.json$/, 'tokenizer configuration'],
+  [/(?:^|\/)generation_config\.json$/, 'generation settings'],
+  [/(?:^|\/)(?:preprocessor|video_preprocessor|processor)_config\.json$/, 'input processing'],
+  [/(?:^|\/)config\.json$/, 'model configuration'],
+  [/\.py$/, 'code'],
+]
+
+/** What replaced small files decide, by their names: ` — changes the chat template`; empty when none is known. */
+export function changedParts(detail: Detail): string {
+  const replaced = pathsOf(detail['replaced'])
+  const parts = PARTS.filter(([pattern]) => replaced.some((path) => pattern.test(path)))
+  return parts.length === 0 ? '' : ` — changes the ${parts.map(([, part]) => part).join(', ')}`
+}
+
 /** What the headers of replaced files tell, after a dash; empty when they were not read. */
 export function headerWords(detail: Detail): string {
   const { what } = detail

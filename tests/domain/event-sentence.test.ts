@@ -108,3 +108,29 @@ test('evidence that is not there is not named, and a failed poll names its watch
     /^differs from an independent record of some other revision; usually the files were replaced since$/,
   )
 })
+
+test('eventSentence names what small files decide, what headers told, and what a licence text reads', () => {
+  const sentence = (type: EventType, parts: Partial<ChangeEvent>): string => eventSentence(event(type, parts))
+  const replaced = [{ path: 'chat_template.jinja' }, { path: 'README.md' }, { path: 'text_encoder/config.json' }]
+
+  assert.match(
+    sentence('repo-updated', { detail: { replaced } }),
+    / — changes the chat template, model configuration \(/,
+  )
+  assert.doesNotMatch(sentence('repo-updated', { detail: { added: ['config.json'] } }), /changes the/)
+  const what = ['chat template changed', '\u001b[2Jhostile']
+  const headers = sentence('files-replaced', { detail: { replaced: [{ path: 'M.gguf' }], what } })
+  assert.match(headers, /: M\.gguf — chat template changed, .*hostile/)
+  assert.doesNotMatch(headers, /\p{Cc}/u)
+  const [before, after] = [{ reads: 'Apache-2.0', sha256: 'a'.repeat(64) }, { reads: 'altered Apache-2.0' }]
+  assert.equal(
+    sentence('license-text-changed', { before, after, detail: { path: 'LICENSE' } }),
+    'changed the text of its licence LICENSE: Apache-2.0 (aaaaaaaaaa) → altered Apache-2.0',
+  )
+  assert.match(sentence('license-text-changed', { before, after: null, detail: { path: 'LICENSE' } }), /^removed/)
+  assert.match(sentence('license-text-changed', { before: null, after, detail: { path: 'COPYING' } }), /^has a new/)
+  assert.equal(
+    sentence('license-changed', { detail: { contradiction: true, stated: 'MIT', path: 'LICENSE', reads: 'GPL-3.0' } }),
+    'states MIT on its card, but LICENSE reads GPL-3.0',
+  )
+})

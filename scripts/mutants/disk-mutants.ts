@@ -104,11 +104,19 @@ export const DISK_MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'I3',
-    guard: 'after a failure nothing more is written',
-    file: 'src/store/partial-file.ts',
-    find: 'if (failure !== undefined) throw failure\n  }',
-    replace: '}',
-    test: CONTRACT,
+    guard: 'a failed write is a failure of the file',
+    file: 'src/store/block-writer.ts',
+    find: "await onFailure(error, 'write')",
+    replace: '',
+    test: SYSCALLS,
+  },
+  {
+    invariant: 'I3',
+    guard: 'a failed fsync of some blocks is a failure of the file',
+    file: 'src/store/block-writer.ts',
+    find: "await this.#options.onFailure(error, 'sync')",
+    replace: '',
+    test: SYSCALLS,
   },
   {
     invariant: 'I8',
@@ -168,10 +176,10 @@ export const DISK_MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'I9',
-    guard: 'who lost a partial to another process does not finish it',
-    file: 'src/store/partial-writer.ts',
-    find: 'if (!(await isNamed(this.#path, await this.identity()))) throw this.#takenOver()',
-    replace: '',
+    guard: 'the journal tells whose the partial is',
+    file: 'src/store/piece-journal.ts',
+    find: 'return (await lstat(this.#path, { bigint: true })).ino === this.#inode',
+    replace: 'return true',
     test: STORE,
   },
   {
@@ -180,7 +188,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     file: 'src/store/resume-partial.ts',
     find: 'O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR',
     replace: 'O_CREAT | O_NOFOLLOW | O_RDWR',
-    test: STORE,
+    test: SYSCALLS,
   },
   {
     invariant: 'I10',

@@ -99,6 +99,15 @@ test('blocks are written before their lines, and both are made durable while the
   assert.ok(data > lines[0]! && names < indexOfCall('fchmod('), plain.calls.join('\n'))
 })
 
+test('a partial and its journal are new files: nobody else can have them open', (t) => {
+  if (untraced !== undefined) return t.diagnostic(untraced)
+  const { calls } = runTraced(folder, newArchive(), INDEX, undefined, ['openat'])
+  const made = calls.filter((call) => call.includes('/partial/') && call.includes('O_CREAT'))
+
+  assert.ok(made.some((call) => call.includes('.part"')) && made.some((call) => call.includes('.pieces')), made.join())
+  for (const call of made) assert.match(call, /O_EXCL.*O_NOFOLLOW|O_NOFOLLOW.*O_EXCL/)
+})
+
 test('the marker of an archive has its name only after its bytes are durable, and then its folder is', (t) => {
   if (untraced !== undefined) return t.diagnostic(untraced)
   const { calls } = runTraced(folder, join(folder, 'marked', 'archive'), INDEX)

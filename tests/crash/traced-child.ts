@@ -39,10 +39,17 @@ export function whyNotTraced(): string | undefined {
  * Fetches and publishes content `index` in a child under strace. One pool thread makes all file calls, so that they are
  * traced, and counted by `when=`, in order.
  * @param inject an `inject=` expression of strace
+ * @param traced the calls to be seen
  */
-export function runTraced(folder: string, root: string, index: number, inject?: string): TracedRun {
+export function runTraced(
+  folder: string,
+  root: string,
+  index: number,
+  inject?: string,
+  traced: readonly string[] = TRACED,
+): TracedRun {
   const output = join(folder, 'trace')
-  const options = ['-f', '-y', '-s', '8', '-o', output, '-e', `trace=${TRACED.join(',')}`]
+  const options = ['-f', '-y', '-s', '8', '-o', output, '-e', `trace=${traced.join(',')}`]
   if (inject !== undefined) options.push('-e', `inject=${inject}`)
   // Much faster, but strace 6.1 sends no signals then.
   if (!inject?.includes('signal=')) options.unshift('--seccomp-bpf')

@@ -79,6 +79,8 @@ test('openRange refuses a 206 that is not exactly what was asked for', async () 
   ]
 
   for (const [name, headers] of bad) await refused(name, { answer: part(headers) }, 'TRANSFER_INVALID')
+  const shorter = { answer: part({ 'content-range': 'bytes 5-9/20' }, CONTENT.slice(5, 10)) }
+  await refused('a shorter part', shorter, 'TRANSFER_INVALID')
   await refused('206 without Content-Range', { answer: reply(206, {}, CONTENT.slice(5, 15)) }, 'TRANSFER_INVALID')
 })
 

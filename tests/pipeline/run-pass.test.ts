@@ -110,6 +110,28 @@ test('runPass quarantines bytes that differ from the promise and publishes nothi
   assert.equal(again.fetchedFiles, 0, 'bytes that never match are not fetched again at once')
 })
 
+test('runPass quarantines wrong bytes of files that only have a git id, too, however large', async () => {
+  await using hub = await startSimHub()
+  const plain = (bytes: number) => ({ content: Buffer.alloc(bytes, 'x'), lfs: false })
+  hub.world.addRepo('Qwen/A-1B', {
+    files: [
+      { path: 'small.txt', ...plain(1000) },
+      { path: 'large.txt', ...plain(700_000) },
+    ],
+  })
+  hub.faults.add({ path: /resolve-cache/, flipBit: 500 })
+  await using vault = await TestVault.open(hub)
+
+  const result = await vault.sync()
+
+  assert.deepEqual(result.failed.map(({ path, code }) => `${path} ${code}`).sort(), [
+    'large.txt DIGEST_MISMATCH',
+    'small.txt DIGEST_MISMATCH',
+  ])
+  assert.equal(result.sealed.length, 0)
+  assert.equal((await vault.archive.blobs.quarantineBytes()) > 700_000, true)
+})
+
 test('runPass spends the budget on the smallest repos of the newest generation and says what stopped it', async () => {
   await using hub = await startSimHub()
   hub.world.addRepo('Qwen/Qwen3.5-9B', { ...smallModel('big', 400_000), createdAt: '2026-02-01T00:00:00.000Z' })

@@ -118,6 +118,25 @@ test('openPartial drops bytes that no journal line speaks for', async (t) => {
   assert.equal(await resumeAt(store, bytes, t), 2 * PIECE_BYTES)
 })
 
+test('the kept beginning of a block that changed on disk is not gone on with', async (t) => {
+  const { store, layout, reopen } = await makeStore(t)
+  const bytes = randomBytes(4 * PIECE_BYTES)
+  await leavePartial(store, bytes, 2 * PIECE_BYTES + 100, t)
+  const damaged = readFileSync(layout.partialFile(keyOf(bytes)))
+  damaged[2 * PIECE_BYTES + 17]! ^= 4
+  writeFileSync(layout.partialFile(keyOf(bytes)), damaged)
+
+  const second = await reopen()
+  await using partial = await second.openPartial(keyOf(bytes), bytes.length, t.signal)
+  for (let range = await partial.claim(bytes.length, t.signal); range !== undefined;) {
+    assert.equal(range.position, 2 * PIECE_BYTES)
+    await fill(range, bytes, t)
+    range = await partial.claim(bytes.length, t.signal)
+  }
+
+  assert.deepEqual(await partial.finish(t.signal), digestsOf(bytes))
+})
+
 test('bytes that changed on disk are found when the digest is wrong, and only their blocks come again', async (t) => {
   const { store, layout, reopen } = await makeStore(t)
   const bytes = randomBytes(5 * PIECE_BYTES + 100)

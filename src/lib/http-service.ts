@@ -164,8 +164,7 @@ export const TOKEN_NEEDED: Refusal = {
 function refusalOf(request: IncomingMessage): Refusal | undefined {
   const { method = '', url = '', headers } = request
   if (url.length > MAX_TARGET) return { status: 414, code: 'BadRequest', message: 'The address is too long' }
-  // Some clients send names as they are, in UTF-8; Node hands their bytes on as Latin-1.
-  if (!/^\/(?!\/)[\x21-\x7e\x80-\xff]*$/.test(url)) {
+  if (!/^\/(?!\/)[\x21-\x7e]*$/.test(url)) {
     return { status: 400, code: 'BadRequest', message: 'Only a path of this service can be asked for' }
   }
   // Programs fold such steps before they ask; what is left of them is meant to be folded by somebody else.
@@ -190,9 +189,7 @@ function refusalOf(request: IncomingMessage): Refusal | undefined {
 
 /** Encodes what some clients send as it is, and what a URL parser would refuse or take for a slash. */
 function wellFormed(url: string): string {
-  return url.replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (sign) => {
-    return `%${sign.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
-  })
+  return url.replace(/["<>\\^`{|}]/g, encodeURIComponent)
 }
 
 function isOwnOrigin(origin: string, host: string | undefined): boolean {

@@ -14,14 +14,14 @@ import { onePass, writePassConfig } from './one-pass.ts'
 import { Oracle } from './oracle.ts'
 
 const CHILD = fileURLToPath(new URL('./pass-process.ts', import.meta.url))
-const REPO = knownRepo('Qwen/Small-1B', [150_000, 3000, 0])
+const REPO = knownRepo('Qwen/Small-1B', [1_300_000, 3000, 0])
 const CHILD_DEADLINE_MS = 60_000
 /** Calls that may change what a restart finds, but for writes that have their own faults. */
-const KILLED_AT = [...TRACED, 'write', 'fallocate']
+const KILLED_AT = [...TRACED, 'write', 'pwritev', 'pwritev2', 'fallocate']
 const FAULTS: readonly { readonly calls: readonly string[]; readonly inject: string }[] = [
   { calls: KILLED_AT, inject: 'signal=SIGKILL' },
-  { calls: ['pwrite64', 'fallocate', 'ftruncate', 'mkdir', 'link', 'rename'], inject: 'error=ENOSPC' },
-  { calls: ['pwrite64', 'fsync', 'fdatasync', 'link', 'rename', 'unlink'], inject: 'error=EIO' },
+  { calls: ['pwrite64', 'pwritev', 'fallocate', 'ftruncate', 'mkdir', 'link', 'rename'], inject: 'error=ENOSPC' },
+  { calls: ['pwrite64', 'pwritev', 'fsync', 'fdatasync', 'link', 'rename', 'unlink'], inject: 'error=EIO' },
 ]
 /** More calls of one kind than a pass ever makes. */
 const MOST_CALLS = 5000

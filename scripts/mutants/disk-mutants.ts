@@ -222,4 +222,28 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     replace: 'await unlinkIfThere(layout.pieceJournal(key))',
     test: STORE,
   },
+  {
+    invariant: 'I10',
+    guard: 'a blob that became another file is hashed before it is served',
+    file: 'src/store/read-blob.ts',
+    find: 'return isSameFile(facts, before) && (facts.ctimeNs === before.ctimeNs || facts.nlink !== before.nlink)',
+    replace: 'return true',
+    test: 'tests/store/read-blob.test.ts',
+  },
+  {
+    invariant: 'I10',
+    guard: 'a blob written after it was proven is hashed before it is served',
+    file: 'src/store/read-blob.ts',
+    find: 'if (before === undefined) return facts.mtimeMs <= BigInt(Math.floor(provenAtMs)) + CLOCK_SLACK_MS',
+    replace: 'if (before === undefined) return true',
+    test: 'tests/store/read-blob.test.ts',
+  },
+  {
+    invariant: 'I10',
+    guard: 'a blob of another size is not served',
+    file: 'src/store/read-blob.ts',
+    find: 'if (facts.size !== BigInt(size)) throw fixityFailed',
+    replace: 'if (false) throw fixityFailed',
+    test: 'tests/store/read-blob.test.ts',
+  },
 ]

@@ -176,4 +176,12 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     replace: 'if (false) {',
     test: RANGE,
   },
+  {
+    invariant: 'I7',
+    guard: 'a 416 tells the total it was compared with',
+    file: 'src/hub/transfer-errors.ts',
+    find: "const totalSize = parseUnsatisfiedRange(headerText(headers, 'content-range'))",
+    replace: 'const totalSize = undefined',
+    test: RANGE,
+  },
 ]

@@ -42,6 +42,8 @@ export interface FaultProxy extends AsyncDisposable {
 export interface FaultProxyOptions {
   /** `true`: with the certificate that the test authority gave for loopback. Default: plain HTTP. */
   readonly tls?: boolean
+  /** What the Hub calls itself and its CDN in answers; default: where the proxy listens. */
+  readonly names?: { readonly hub: string; readonly cdn: string }
   /** Other certificates. */
   readonly certificates?: { readonly hub?: TestCertificate; readonly cdn?: TestCertificate }
 }
@@ -51,7 +53,7 @@ export async function startFaultProxy(hub: SimHub, options: FaultProxyOptions = 
   const agent = new Agent({ keepAlive: true })
   const proxy = new LiveProxy(hub, agent)
   const origins = await Promise.all((['hub', 'cdn'] as const).map((origin) => listen(origin, proxy, options)))
-  proxy.open(origins[0]!, origins[1]!)
+  proxy.open(origins[0]!, origins[1]!, options.names)
   return proxy
 }
 
@@ -113,11 +115,11 @@ class LiveProxy implements FaultProxy {
     this.#agent = agent
   }
 
-  open(hub: Origin, cdn: Origin): void {
+  open(hub: Origin, cdn: Origin, names: FaultProxyOptions['names']): void {
     this.#origins = [hub, cdn]
     this.#routes = [
-      { from: this.#hub.url, to: hub.url },
-      { from: this.#hub.cdnUrl, to: cdn.url },
+      { from: this.#hub.url, to: names?.hub ?? hub.url },
+      { from: this.#hub.cdnUrl, to: names?.cdn ?? cdn.url },
     ]
   }
 
@@ -147,7 +149,9 @@ class LiveProxy implements FaultProxy {
       socket.end(Buffer.from(fault.raw, 'latin1'))
       return false
     }
-    const answer = fault?.answer === undefined ? await this.#ask(origin, request) : inventedAnswer(fault.answer)
+    const isLast = asksToClose(request)
+    const given = fault?.answer === undefined ? await this.#ask(origin, request) : inventedAnswer(fault.answer)
+    const answer = isLast ? { ...given, headers: [...given.headers, ['Connection', 'close'] as const] } : given
     const delivery = {
       file,
       start: answer.fileStart,
@@ -157,13 +161,15 @@ class LiveProxy implements FaultProxy {
     }
     if (origin === 'cdn' && answer.status < 300) this.deliveries.push(delivery)
     try {
-      return await writeAnswer(socket, answer, fault, {
+      const mayGoOn = await writeAnswer(socket, answer, fault, {
         mayWrite: async () => this.watch?.(),
         onDelivered: (bytes) => {
           delivery.bytes += bytes
           if (origin === 'cdn') this.bytesDelivered += bytes
         },
       })
+      if (mayGoOn && isLast) socket.end()
+      return mayGoOn && !isLast
     } finally {
       delivery.isOver = true
     }
@@ -178,4 +184,10 @@ class LiveProxy implements FaultProxy {
     await Promise.all(this.#origins.map((origin) => origin.stop()))
     this.#agent.destroy()
   }
+}
+
+function asksToClose({ rawHeaders }: ClientRequest): boolean {
+  return rawHeaders.some((name, at) => {
+    return at % 2 === 0 && name.toLowerCase() === 'connection' && rawHeaders[at + 1]?.toLowerCase() === 'close'
+  })
 }

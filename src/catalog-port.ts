@@ -274,6 +274,8 @@ export interface Catalog extends AsyncDisposable {
     taken: boolean
   }): Promise<{ rows: PlanRow[]; next: string | undefined }>
   planTotals(): Promise<PlanTotals>
+  /** The job that brings a file, however far back in the queue it is; undefined when none does. */
+  jobOfFile(snapshotId: number, path: string): Promise<QueueRow | undefined>
   queue(page: { limit: number }): Promise<QueueRow[]>
   /** In order of seq. With `since`: the first `limit` after it; without: the newest `limit`. */
   events(filter: EventFilter): Promise<LoggedEvent[]>

@@ -3,17 +3,17 @@ import type { AlertChannel } from './alert-port.ts'
 import { channelsOf, openArchive } from './compose.ts'
 import { settingsOf } from './config/config.ts'
 import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/load-config.ts'
-import { ArchiveError, ERROR_CODES, errorCodeOf } from './domain/errors.ts'
+import { ArchiveError, errorCodeOf } from './domain/errors.ts'
 import type { Settings } from './domain/settings.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import { Activity } from './pipeline/activity.ts'
 import { runAlertLoop } from './pipeline/alert-loop.ts'
 import { answerCommand } from './pipeline/answer-command.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
+import { runJobLoop } from './pipeline/job-loop.ts'
 import { applyPolicyChanges, exportEvents } from './pipeline/plan-snapshots.ts'
 import { readLicenses } from './pipeline/read-licenses.ts'
 import { continueRescues } from './pipeline/rescue-repos.ts'
-import { runJobs } from './pipeline/run-jobs.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
 import { WatchLoop } from './pipeline/watch-loop.ts'
@@ -22,9 +22,6 @@ import { startServers } from './serve.ts'
 
 /** Longest time between two looks at the configuration file, the disk and the queue. */
 const TICK_MS = 5000
-/** How soon work goes on after the disk refused it; doubles up to the longest pause. */
-const FIRST_DISK_PAUSE_MS = 5000
-const LONGEST_DISK_PAUSE_MS = 60_000
 const CHECKPOINT_EVERY_MS = 5 * 60_000
 
 /** What the service runs with. */
@@ -101,7 +98,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   const isReady = applyPolicies(service, signal)
   const loops = [
     isReady.then(() => watches.run(signal)),
-    isReady.then(() => jobLoop(service, signal)),
+    isReady.then(() => runJobLoop(service.deps, signal)),
     isReady.then(() => keepingLoop(service, input, signal)),
     runAlertLoop(service.deps, signal),
   ]
@@ -126,44 +123,6 @@ function withLiveSettings(deps: PipelineDeps, live: Readonly<Live>): PipelineDep
       channels: { get: () => live.channels, enumerable: true },
     },
   )
-}
-
-/** Downloads whatever may move; pauses by itself when the disk refuses, and goes on by itself. */
-async function jobLoop(service: Service, signal: AbortSignal): Promise<void> {
-  for (let refusals = 0; ;) {
-    signal.throwIfAborted()
-    const { deps } = service
-    const stopped = await runUntilRefused(deps, refusals > 0, signal)
-    if (stopped === undefined) {
-      refusals = 0
-      await deps.clock.sleep(TICK_MS / 5, signal)
-      continue
-    }
-    const pauseMs = Math.min(FIRST_DISK_PAUSE_MS * 2 ** Math.min(refusals, 10), LONGEST_DISK_PAUSE_MS)
-    refusals += 1
-    service.log.warn({ component: 'jobs', code: stopped.code, err: stopped }, 'downloads paused')
-    deps.progress.waiting(stopped.message, deps.clock.now() + pauseMs)
-    await deps.clock.sleep(pauseMs, signal)
-  }
-}
-
-/**
- * What the disk refuses is a pause, wherever it was met.
- * @param wasRefused before: leases that could not be given back then (that, too, is a write) are given back now
- */
-async function runUntilRefused(
-  deps: PipelineDeps,
-  wasRefused: boolean,
-  signal: AbortSignal,
-): Promise<ArchiveError | undefined> {
-  try {
-    if (wasRefused) await deps.catalog.releaseAllLeases()
-    return (await runJobs(deps, undefined, signal)).stoppedBy
-  } catch (error) {
-    signal.throwIfAborted()
-    if (!(error instanceof ArchiveError) || ERROR_CODES[error.code].exitCode !== 9) throw error
-    return error
-  }
 }
 
 /** Journal, schedule, checkpoint, and the configuration file when it changes. */

@@ -299,6 +299,11 @@ export interface BlobStore {
   publish(key: ContentKey, digests: Digests, signal: AbortSignal): Promise<void>
   /** Moves a finished partial into quarantine with its note; never deletes. */
   quarantinePartial(key: ContentKey, note: QuarantineNote, signal: AbortSignal): Promise<void>
+  /**
+   * Moves what has a blob's name, and is not that blob any more, into quarantine with its note; never deletes. Returns
+   * whether there was anything.
+   */
+  quarantineBlob(sha256: Sha256, note: QuarantineNote, signal: AbortSignal): Promise<boolean>
   /** Digests of a held blob, read from disk now. @throws FILE_UNKNOWN when it is not there; DISK_FAILED */
   digest(sha256: Sha256, signal: AbortSignal): Promise<Digests>
   /**
@@ -327,14 +332,18 @@ export interface BlobStore {
   takeIn(path: string, digests: Digests, method: GiveMethod, signal: AbortSignal): Promise<GiveMethod | 'held'>
   /** Every held blob with its size, in no order. */
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }>
-  /** Bytes in partial files. */
-  partialBytes(): Promise<number>
+  /** Removes an unfinished download that is not open and was not written since that time. Returns whether it did. */
+  discardPartial(key: ContentKey, writtenBeforeMs: number): Promise<boolean>
   /** Size of every partial file. */
   partialSizes(): Promise<ReadonlyMap<ContentKey, number>>
   /** Bytes of what was set aside. */
   quarantineBytes(): Promise<number>
   /** Bytes free for us on the archive's disk. */
   freeBytes(): Promise<number>
+  /** Keeps room in reserve for a full disk, where so much is free that nobody misses it. Returns whether it is there. */
+  keepBallast(reserveBytes: number): Promise<boolean>
+  /** Gives that room up. Returns whether there was any. */
+  dropBallast(): Promise<boolean>
   /** Throws ARCHIVE_MISSING_MARKER when the archive's disk is not the one that was opened. */
   assertMounted(): Promise<void>
 }

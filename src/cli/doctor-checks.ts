@@ -5,6 +5,7 @@ import { errorCodeOf } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { formatDuration, formatSize } from '../lib/units.ts'
+import { measureStored } from '../pipeline/disk-room.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import { eachFile, eachRepo } from './read-pages.ts'
@@ -85,9 +86,8 @@ export async function checkDamage(archive: OpenedArchive, signal: AbortSignal): 
 
 /** Free space against reserve and budget. */
 export async function checkDisk(archive: OpenedArchive): Promise<Check[]> {
-  const { settings, blobs, catalog } = archive
-  const [free, partial, totals] = await Promise.all([blobs.freeBytes(), blobs.partialBytes(), catalog.totals()])
-  const used = totals.blobBytes + partial
+  const { settings } = archive
+  const { usedBytes: used, freeBytes: free } = await measureStored(archive, new Map())
   const left = settings.budgetBytes - used
   const room = free - settings.reserveBytes
   const disk = `${formatSize(free)} free, reserve ${formatSize(settings.reserveBytes)}`

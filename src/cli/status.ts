@@ -2,6 +2,7 @@ import type { LoggedEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
 import type { ActivityReport } from '../pipeline/activity.ts'
+import { measureStored } from '../pipeline/disk-room.ts'
 import type { CatalogTotals, WatchState } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted, formatCount } from './ago.ts'
@@ -42,18 +43,17 @@ interface Status {
 
 async function status(context: CommandContext): Promise<Outcome> {
   const archive = await context.openArchive('read')
-  const { catalog, blobs } = archive
-  const [totals, states, isPaused, freeBytes, partialBytes, activity, damage, channels] = await Promise.all([
+  const { catalog } = archive
+  const [totals, states, isPaused, stored, activity, damage, channels] = await Promise.all([
     catalog.totals(),
     catalog.watchStates(),
     catalog.isPaused(),
-    blobs.freeBytes(),
-    blobs.partialBytes(),
+    measureStored(archive, new Map()),
     readActivity(archive, context.signal),
     catalog.events({ type: 'fixity-failed', limit: MAX_DAMAGE_READ }),
     readChannelRows(archive),
   ])
-  const usedBytes = totals.blobBytes + partialBytes
+  const { usedBytes, freeBytes } = stored
   const watches = watchRows(archive, states)
   const found: Status = { activity, totals, watches, isPaused, usedBytes, freeBytes, damage, channels }
   return outcome(statusJson(archive, found), (screen) => statusText(archive, found, screen))

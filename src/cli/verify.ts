@@ -77,7 +77,8 @@ function adviceFor(result: VerifyResult): string {
   const nothingLost = 'Nothing was deleted.'
   if (damaged === undefined) return `${nothingLost} Take the manifest from a backup, then run verify again.`
   const { sha256 } = damaged
-  return `${nothingLost} This release does not fetch it again: put a copy with this SHA-256 at blobs/sha256/${sha256.slice(0, 2)}/${sha256}, then run verify.`
+  const place = `blobs/sha256/${sha256.slice(0, 2)}/${sha256}`
+  return `${nothingLost} The next sync fetches it again from any repository that has it; or put a copy with this SHA-256 at ${place}.`
 }
 
 function fileText(file: { readonly repo: string; readonly path: string; readonly sha256: string }): string {

@@ -15,8 +15,6 @@ import { isHeld } from './repo-json.ts'
 import { renderTable, type Column } from './table.ts'
 
 const EXAMPLES_PER_REASON = 3
-/** How far into the queue a job is looked for. */
-const QUEUE_ROWS = 2000
 
 /** `weightvault why REPO [PATH]` */
 export const whyCommand: Command = {
@@ -53,7 +51,7 @@ async function whyFile(archive: OpenedArchive, snapshot: SnapshotRow, path: stri
       hint: `"weightvault show ${repo}" lists its files`,
     })
   }
-  const job = isHeld(file) || !file.take ? undefined : await findJob(archive, snapshot, file)
+  const job = isHeld(file) || !file.take ? undefined : await archive.catalog.jobOfFile(snapshot.snapshotId, file.path)
   const sentences = fileSentences(file, snapshot, job, nowMs)
   const data = {
     repo,
@@ -98,12 +96,6 @@ function attemptSentences(job: QueueRow | undefined, nowMs: number): string[] {
 
 function holdOf(file: FileRow, snapshot: SnapshotRow, job: QueueRow | undefined): SnapshotRow['hold'] {
   return job === undefined ? holdOfFile(snapshot.hold, file.reason) : job.hold
-}
-
-async function findJob(archive: OpenedArchive, snapshot: SnapshotRow, file: FileRow): Promise<QueueRow | undefined> {
-  const rows = await archive.catalog.queue({ limit: QUEUE_ROWS })
-  const repo = printRepo(snapshot.ref)
-  return rows.find((row) => row.path === file.path && printRepo(row.ref) === repo)
 }
 
 function jobJson(job: QueueRow): unknown {

@@ -21,7 +21,7 @@ import { addDigests, recordListing, redecide } from './listings.ts'
 import { isPaused, readMeta, setPaused, writeMeta } from './meta.ts'
 import * as pending from './pending.ts'
 import { planRows, planTotals, type PlanPage } from './plan.ts'
-import { queuePage } from './queue.ts'
+import { jobOfFile, queuePage } from './queue.ts'
 import { applySchedule, bump } from './schedule.ts'
 import { recordSealed, sealable } from './seal.ts'
 import * as snapshots from './snapshots.ts'
@@ -229,6 +229,9 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   }
   planTotals() {
     return this.read((db) => planTotals(db))
+  }
+  jobOfFile(snapshotId: number, path: string) {
+    return this.read((db) => jobOfFile(db, snapshotId, path))
   }
   queue(page: { limit: number }) {
     return this.read((db) => queuePage(db, page.limit))

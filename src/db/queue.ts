@@ -1,5 +1,5 @@
 import type { QueueRow } from '../catalog-rows.ts'
-import { commitOf, pathOfKey, refOf } from './codec.ts'
+import { commitOf, pathKeyOf, pathOfKey, refOf } from './codec.ts'
 import { IS_NOT_READY } from './conditions.ts'
 import { holdOf } from './hold.ts'
 import { JOB_STATES, jobStateOf } from './jobs.ts'
@@ -34,6 +34,19 @@ export async function queuePage(db: Db, limit: number): Promise<QueueRow[]> {
     if (row !== undefined) rows.push(row)
   }
   return rows
+}
+
+/** The job that brings this file; undefined when none does. */
+export async function jobOfFile(db: Db, snapshotId: number, path: string): Promise<QueueRow | undefined> {
+  const job = await db
+    .selectFrom('job_files')
+    .innerJoin('jobs', 'jobs.id', 'job_files.job_id')
+    .selectAll('jobs')
+    .where('job_files.snapshot_id', '=', snapshotId)
+    .where('job_files.is_small', 'in', [0, 1])
+    .where('job_files.path_key', '=', pathKeyOf(path))
+    .executeTakeFirst()
+  return job === undefined ? undefined : queueRowOf(db, job, await isPaused(db))
 }
 
 const inOrder =

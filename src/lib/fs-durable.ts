@@ -46,7 +46,7 @@ export function diskError(error: unknown, shown: string): Error {
   return new ArchiveError(code, `${shown}: ${what} (${errno}${syscall === undefined ? '' : ` in ${syscall}`})`, {
     cause: error,
     hint,
-    details: { path: shown, errno },
+    details: { path: shown, errno, ...(syscall === undefined ? {} : { syscall }) },
   })
 }
 

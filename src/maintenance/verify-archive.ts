@@ -5,9 +5,9 @@ import { displayName } from '../domain/file-name.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
-import type { SnapshotRow } from '../catalog-rows.ts'
+import type { NewDamage, SnapshotRow } from '../catalog-rows.ts'
 import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
-import type { Progress } from '../ports.ts'
+import type { Progress, QuarantineNote } from '../ports.ts'
 
 /** What to verify: everything sealed, one repository, or one of its commits. */
 export interface VerifyTarget {
@@ -22,8 +22,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] 
 
 /**
  * Re-hashes every blob that the sealed manifests of the target name, once each, offline, and compares with the witnesses.
- * Nothing is moved or repaired. With a writable archive the result is recorded: when each blob was last proven, and a
- * `fixity-failed` event for each that is not what it was.
+ * With a writable archive the result is recorded: when each blob was last proven; and what is damaged is set aside,
+ * told by a `fixity-failed` event, and fetched again by the next pass.
  */
 export async function verifyArchive(
   archive: OpenedArchive,
@@ -62,7 +62,7 @@ export async function verifyArchive(
   }
   await record(archive, proven)
   result.ok = result.corrupt.length + result.missing.length + result.unreadable.length === 0
-  await raiseFailures(archive, result, progress)
+  await recordDamage(archive, result, progress, signal)
   return result
 }
 
@@ -117,7 +117,10 @@ async function checkBlob(
 ): Promise<'ok' | 'corrupt' | 'missing'> {
   try {
     const digests = await archive.blobs.digest(sha256, signal)
-    return digests.sha256 === sha256 && digests.size === size ? 'ok' : 'corrupt'
+    if (digests.sha256 === sha256 && digests.size === size) return 'ok'
+    // A cable or a memory chip that fails now and then is not the file's damage.
+    const again = await archive.blobs.digest(sha256, signal)
+    return again.sha256 === sha256 && again.size === size ? 'ok' : 'corrupt'
   } catch (error) {
     signal.throwIfAborted()
     const code = errorCodeOf(error)
@@ -157,32 +160,55 @@ async function record(archive: OpenedArchive, proven: readonly Sha256[]): Promis
   await archive.catalog.recordVerified(proven, new Date(archive.clock.now()).toISOString())
 }
 
-/** How far back known damage is looked for: more than an archive has that anybody still repairs. */
-const KNOWN_DAMAGE = 10_000
-
-/** One event for each blob when its damage is first found; a later check that finds the same is no news. */
-async function raiseFailures(archive: OpenedArchive, result: Mutable<VerifyResult>, progress: Progress): Promise<void> {
-  if (!archive.writable || result.ok) return
+/**
+ * Has what is damaged fetched again: bad bytes leave their name for quarantine, and whatever holds them wants them anew.
+ * One event for each blob when its damage is first found; a later check that finds the same is no news.
+ */
+async function recordDamage(
+  archive: OpenedArchive,
+  result: Mutable<VerifyResult>,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!archive.writable) return
   const at = new Date(archive.clock.now()).toISOString()
-  const before = await archive.catalog.events({ type: 'fixity-failed', limit: KNOWN_DAMAGE })
-  const known = new Set(before.map((event) => `${String(event.before)} ${String(event.after)}`))
-  const events = new Map<string, ChangeEvent>()
-  for (const [kind, entries] of [
+  const damage = new Map<Sha256, NewDamage>()
+  for (const [found, entries] of [
     ['corrupt', result.corrupt],
     ['missing', result.missing],
   ] as const) {
-    for (const { repo, path, sha256 } of entries) {
-      if (known.has(`${sha256} ${kind}`)) continue
-      events.set(sha256, {
-        type: 'fixity-failed',
-        severity: 'critical',
-        repo: undefined,
-        at,
-        before: sha256,
-        after: kind,
-        detail: { repo, path, sha256, found: kind },
-      })
+    for (const entry of entries) {
+      if (damage.has(entry.sha256)) continue
+      damage.set(entry.sha256, { sha256: entry.sha256, found, event: fixityFailed(entry, found, at) })
+      if (found === 'corrupt') await archive.blobs.quarantineBlob(entry.sha256, quarantineNote(entry, at), signal)
     }
   }
-  if (events.size > 0) progress.events(await archive.catalog.appendEvents([...events.values()]))
+  if (damage.size > 0) progress.events(await archive.catalog.recordDamage([...damage.values()], at))
+}
+
+type DamagedFile = VerifyResult['corrupt'][number]
+
+function quarantineNote({ repo, path, sha256 }: DamagedFile, at: string): QuarantineNote {
+  return {
+    reason: 'an archived blob is no longer what its SHA-256 says',
+    at,
+    repo,
+    commit: undefined,
+    path,
+    expected: sha256,
+    actual: 'other bytes, or none that can be read',
+    size: 0,
+  }
+}
+
+function fixityFailed({ repo, path, sha256 }: DamagedFile, found: 'corrupt' | 'missing', at: string): ChangeEvent {
+  return {
+    type: 'fixity-failed',
+    severity: 'critical',
+    repo: undefined,
+    at,
+    before: sha256,
+    after: found,
+    detail: { repo, path, sha256, found },
+  }
 }

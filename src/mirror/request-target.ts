@@ -24,13 +24,14 @@ export function parseTarget(target: string): RequestTarget {
   }
 }
 
-/** Some clients send a path as it is: then a `%` stands for itself. */
+/** Clients that do not encode send UTF-8, whose bytes arrive as Latin-1, and a `%` that stands for itself. */
 function decodeOnce(segment: string): string {
-  if (!segment.includes('%')) return segment
+  const text = /[\x80-\xff]/.test(segment) ? Buffer.from(segment, 'latin1').toString() : segment
+  if (!text.includes('%')) return text
   try {
-    return decodeURIComponent(segment.replace(/%(?![0-9a-f]{2})/gi, '%25'))
+    return decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, '%25'))
   } catch {
-    return segment
+    return text
   }
 }
 

@@ -102,6 +102,7 @@ export function refusalOf(settings: PipelineDeps['settings'], room: DiskRoom, si
   const message = `the disk has ${room.freeBytes} bytes free, and ${reserveBytes} are the reserve`
   return new ArchiveError('DISK_FULL', message, {
     hint: 'free some space or lower budget.reserve; downloads go on by themselves, everything archived is safe',
+    details: { isReserve: true },
   })
 }
 

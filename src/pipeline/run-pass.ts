@@ -4,6 +4,7 @@ import { claimingWatch, keyByHand, type WatchEntry } from '../domain/watch.ts'
 import type { OpenedArchive, PassResult } from '../opened-archive.ts'
 import type { Progress } from '../ports.ts'
 import type { PipelineDeps } from './deps.ts'
+import { DiskPause, isRefusalOfDisk } from './disk-pause.ts'
 import { followRefs } from './follow-refs.ts'
 import {
   applyPolicyChanges,
@@ -15,6 +16,7 @@ import {
 } from './plan-snapshots.ts'
 import { readLicenses } from './read-licenses.ts'
 import { continueRescues, startEndangered } from './rescue-repos.ts'
+import { removeOrphans } from './remove-orphans.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
 import { isScheduleStale, mayLargeFilesMove, scheduleJobs, type Held } from './schedule-jobs.ts'
 import { SEALING_BLOCKS } from './seal-snapshot.ts'
@@ -203,7 +205,11 @@ async function runAll(
 ): Promise<RunResult> {
   const totals = await deps.catalog.totals()
   deps.progress.total(totals.jobsReady, totals.bytesQueued)
-  return runJobs(deps, repos, signal)
+  await removeOrphans(deps, signal)
+  const result = await runJobs(deps, repos, signal)
+  const { stoppedBy } = result
+  if (stoppedBy !== undefined && isRefusalOfDisk(stoppedBy)) await new DiskPause().refused(deps, stoppedBy)
+  return result
 }
 
 /** By watch and not by name: a repository that was named by an old name has another one now. */

@@ -6,6 +6,7 @@ import { isPurged, purgedEvent } from '../domain/purged-bytes.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { Job } from '../catalog-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
+import { isFsyncFailure, isSecondFsyncFailure } from './disk-pause.ts'
 import { asArchiveError } from './disk-room.ts'
 import { HeldBack } from './download-blob.ts'
 import type { JobRun } from './job-run.ts'
@@ -29,7 +30,9 @@ async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
     await deps.catalog.releaseJobs([job.jobId])
     return
   }
-  if (ERROR_CODES[code].exitCode === 9) {
+  // The one file is dead and fetched again into a new one; a second within the hour is the disk's fault.
+  const isOfFile = isFsyncFailure(error) && !isSecondFsyncFailure(deps)
+  if (ERROR_CODES[code].exitCode === 9 && !isOfFile) {
     await deps.catalog.releaseJobs([job.jobId])
     result.stoppedBy ??= asArchiveError(error)
     return

@@ -1,5 +1,5 @@
-import { statSync, type Dir, type Stats } from 'node:fs'
-import { lstat, opendir, readdir, stat, statfs } from 'node:fs/promises'
+import { statSync, type Dir } from 'node:fs'
+import { opendir, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseSha256, type Sha256 } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
@@ -22,10 +22,12 @@ import type {
   SmallIntake,
   WholeDigests,
 } from '../ports.ts'
+import { BALLAST_BYTES, dropBallastFile, hasBallast, makeBallast } from './ballast.ts'
 import { readBlockChecks } from './block-checks.ts'
 import { exportFolder } from './export-folder.ts'
 import { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
+import { freeBytes, lstatIfThere, partialSizes, quarantineBytes } from './measure-space.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
 import { fixityFailed, publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
@@ -35,6 +37,9 @@ import { FolderIntake } from './small-intake.ts'
 import { sweepPartials } from './sweep-partials.ts'
 import { digestFile, takeIn } from './take-in.ts'
 import { missingMarker, onDisk, storeError } from './store-error.ts'
+
+/** The ballast is made only where it is a small share of what is free. */
+const BALLAST_SHARE = 4
 
 export interface BlobStoreOptions {
   /** An archive folder that `openArchiveFolder` accepted. */
@@ -167,6 +172,18 @@ class FolderBlobStore implements BlobStore {
     this.#finished.delete(key)
   }
 
+  async quarantineBlob(sha256: Sha256, note: QuarantineNote, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    const path = this.#layout.blob(sha256)
+    return onDisk(this.#layout, path, async () => {
+      const movedTo = await moveToQuarantine(this.#layout, path, note)
+      if (movedTo === undefined) return false
+      await syncDirectory(dirname(path))
+      this.#context.log.warn({ sha256, reason: note.reason, movedTo: this.#layout.shown(movedTo) }, 'blob quarantined')
+      return true
+    })
+  }
+
   async digest(sha256: Sha256, signal: AbortSignal): Promise<Digests> {
     const path = this.#layout.blob(sha256)
     try {
@@ -221,40 +238,43 @@ class FolderBlobStore implements BlobStore {
     }
   }
 
-  async partialBytes(): Promise<number> {
-    let bytes = 0
-    for (const size of (await this.partialSizes()).values()) bytes += size
-    return bytes
+  async discardPartial(key: ContentKey, writtenBeforeMs: number): Promise<boolean> {
+    const path = this.#layout.partialFile(key)
+    return onDisk(this.#layout, path, async () => {
+      if (this.#open.has(key)) return false
+      const facts = await lstatIfThere(path)
+      if (!facts?.isFile() || facts.mtimeMs >= writtenBeforeMs) return false
+      this.#finished.delete(key)
+      await unlinkIfThere(path)
+      await unlinkIfThere(this.#layout.pieceJournal(key))
+      return true
+    })
   }
 
   async partialSizes(): Promise<ReadonlyMap<ContentKey, number>> {
-    return onDisk(this.#layout, this.#layout.partial, async () => {
-      const sizes = new Map<ContentKey, number>()
-      for (const name of await readdir(this.#layout.partial)) {
-        const key = keyOfPartial(name)
-        const facts = key === undefined ? undefined : await lstatIfThere(join(this.#layout.partial, name))
-        // A second name means: published, killed before the first name was removed.
-        if (key !== undefined && facts?.isFile() && facts.nlink === 1) sizes.set(key, facts.size)
-      }
-      return sizes
-    })
+    return onDisk(this.#layout, this.#layout.partial, () => partialSizes(this.#layout))
   }
 
   async quarantineBytes(): Promise<number> {
-    return onDisk(this.#layout, this.#layout.quarantine, async () => {
-      let bytes = 0
-      for (const name of await readdir(this.#layout.quarantine)) {
-        bytes += (await lstatIfThere(join(this.#layout.quarantine, name)))?.size ?? 0
-      }
-      return bytes
-    })
+    return onDisk(this.#layout, this.#layout.quarantine, () => quarantineBytes(this.#layout))
   }
 
   async freeBytes(): Promise<number> {
-    return onDisk(this.#layout, this.#layout.blobs, async () => {
-      const { bavail, bsize } = await statfs(this.#layout.blobs, { bigint: true })
-      return Number(bavail * bsize)
+    return onDisk(this.#layout, this.#layout.blobs, () => freeBytes(this.#layout))
+  }
+
+  async keepBallast(reserveBytes: number): Promise<boolean> {
+    const path = this.#layout.ballast
+    return onDisk(this.#layout, path, async () => {
+      if (await hasBallast(path)) return true
+      if ((await this.freeBytes()) < reserveBytes + BALLAST_SHARE * BALLAST_BYTES) return false
+      await makeBallast(path)
+      return true
     })
+  }
+
+  async dropBallast(): Promise<boolean> {
+    return onDisk(this.#layout, this.#layout.ballast, () => dropBallastFile(this.#layout.ballast))
   }
 
   async assertMounted(): Promise<void> {
@@ -312,19 +332,5 @@ function oneAtATime(): PartialContext['alone'] {
     const done = last.then(write, write)
     last = done.catch(() => undefined)
     return done
-  }
-}
-
-function keyOfPartial(name: string): ContentKey | undefined {
-  const key = /^(sha256-[0-9a-f]{64}|git-[0-9a-f]{40}-\d+)\.part$/.exec(name)?.[1]
-  return key as ContentKey | undefined
-}
-
-async function lstatIfThere(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
-    throw error
   }
 }

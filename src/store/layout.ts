@@ -26,6 +26,8 @@ export class Layout {
   readonly manifests: string
   readonly events: string
   readonly catalog: string
+  /** Room that is given up when the disk is full. */
+  readonly ballast: string
 
   constructor(root: string) {
     this.root = root
@@ -38,6 +40,7 @@ export class Layout {
     this.manifests = join(root, 'manifests')
     this.events = join(root, 'events')
     this.catalog = join(root, 'catalog.db')
+    this.ballast = join(root, 'ballast.bin')
   }
 
   /** How a path is named to people: relative to the archive. */

@@ -24,6 +24,13 @@ export const NOTE: QuarantineNote = {
   size: 3,
 }
 
+/** Bytes of all unfinished downloads. */
+export async function partialBytesOf(store: BlobStore): Promise<number> {
+  let bytes = 0
+  for (const size of (await store.partialSizes()).values()) bytes += size
+  return bytes
+}
+
 /** Fetches, finishes and publishes bytes the way a download does. */
 export async function ingest(
   store: BlobStore,
@@ -128,7 +135,7 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
       assert.deepEqual(await store.digest(expected.sha256, t.signal), expected)
     }
     assert.deepEqual(await listAll(store, t), new Map(all.map((bytes) => [digestsOf(bytes).sha256, bytes.length])))
-    assert.equal(await store.partialBytes(), 0)
+    assert.equal(await partialBytesOf(store), 0)
   })
 
   check('a partial takes nothing more once it is published', async (t, { store }) => {
@@ -162,7 +169,7 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
     await ingest(second, bytes, t)
 
     assert.equal(await second.sizeOf(digests.sha256), bytes.length)
-    assert.equal(await second.partialBytes(), 0)
+    assert.equal(await partialBytesOf(second), 0)
   })
 
   check('the same bytes under two keys are one blob', async (t, { store }) => {
@@ -172,7 +179,7 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
     await Promise.all([ingest(store, bytes, t), ingest(store, bytes, t, `git-${gitOid}-700`)])
 
     assert.deepEqual(await listAll(store, t), new Map([[sha256, 700]]))
-    assert.equal(await store.partialBytes(), 0)
+    assert.equal(await partialBytesOf(store), 0)
   })
 
   check('a partial closed half way goes on where it was', async (t, { store, pieceBytes, reopen }) => {
@@ -191,7 +198,7 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
     await using partial = await last.openPartial(keyOf(bytes), bytes.length, t.signal)
 
     assert.equal(partial.position, 4 * pieceBytes + 99)
-    assert.ok((await last.partialBytes()) >= 4 * pieceBytes)
+    assert.ok((await partialBytesOf(last)) >= 4 * pieceBytes)
     await partial.append(bytes.subarray(partial.position), t.signal)
     const digests = await partial.finish(t.signal)
     assert.deepEqual(digests, digestsOf(bytes))
@@ -258,7 +265,7 @@ export function blobStoreContract(name: string, open: (t: TestContext) => Promis
 
     await store.quarantinePartial(key, { ...NOTE, actual: digests.sha256 }, t.signal)
 
-    assert.equal(await store.partialBytes(), 0)
+    assert.equal(await partialBytesOf(store), 0)
     assert.equal((await listAll(store, t)).size, 0)
     await assert.rejects(store.publish(key, digests, t.signal), /invariant/)
     await using again = await store.openPartial(key, 1000, t.signal)

@@ -67,6 +67,7 @@ test('no method of the catalog reads a whole table', async (t) => {
     await catalog.makeDue(repos)
   }
   await catalog.queue({ limit: 10 })
+  await catalog.jobOfFile(snapshotId, 'c')
   await catalog.bump(repoId)
   await fetchAll(catalog)
   await catalog.sealable()

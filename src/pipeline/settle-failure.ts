@@ -24,7 +24,7 @@ export async function settleFailure(run: JobRun, job: Job, error: unknown): Prom
 }
 
 async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
-  const { deps, result } = run
+  const { deps } = run
   const code = errorCodeOf(error)
   if (run.signal.aborted || error instanceof HeldBack) {
     await deps.catalog.releaseJobs([job.jobId])
@@ -34,9 +34,17 @@ async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
   const isOfFile = isFsyncFailure(error) && !isSecondFsyncFailure(deps)
   if (ERROR_CODES[code].exitCode === 9 && !isOfFile) {
     await deps.catalog.releaseJobs([job.jobId])
-    result.stoppedBy ??= asArchiveError(error)
+    run.result.stoppedBy ??= asArchiveError(error)
     return
   }
+  await letWait(run, job, error)
+  if (code === 'INTERNAL') throw error
+}
+
+/** The job waits for its next try. What is news about it is told. */
+async function letWait(run: JobRun, job: Job, error: unknown): Promise<void> {
+  const { deps, result } = run
+  const code = errorCodeOf(error)
   const source = job.sources[0]
   const message = error instanceof Error ? error.message : String(error)
   const repo = source === undefined ? '' : printRepo(source.ref)
@@ -54,7 +62,6 @@ async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
   if (source !== undefined) deps.progress.failed(source, code, message)
   const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }
   deps.log.warn(fields, 'download failed')
-  if (code === 'INTERNAL') throw error
 }
 
 const LOSSES: readonly ErrorCode[] = ['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE', 'SNAPSHOT_UNKNOWN']

@@ -17,7 +17,7 @@ const RECORDED = 'licenses_recorded'
 /** Values of `licenses.compared`. */
 const NEW = 0
 const COMPARED = 1
-const PASSED_OVER = 2
+export const PASSED_OVER = 2
 
 /** Files looked at in one transaction. */
 const FILES_AT_ONCE = 2000

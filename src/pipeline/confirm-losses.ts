@@ -1,6 +1,7 @@
 import { diffRepos, presentFacts, standingOf, type DiffContext, type Missing } from '../domain/diff-repos.ts'
-import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
+import { ArchiveError, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
+import { isOfTheHub } from '../domain/hub-refusal.ts'
 import { isShrunken, sampleOf } from '../domain/listing-doubt.ts'
 import { printRepo, type RepoFacts } from '../domain/repo.ts'
 import { nextStep, type OldFile, type Told } from '../domain/repo-state.ts'
@@ -208,7 +209,7 @@ async function askOldFile(
     return { oldFile: 'served', evidence: { ...asked, served: true } }
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof ArchiveError) || ERROR_CODES[error.code].exitCode !== 8) throw error
+    if (!(error instanceof ArchiveError) || !isOfTheHub(error.code)) throw error
     // A gate is in front of something.
     const oldFile = error.code === 'REPO_GATED' ? 'served' : SAYS_GONE.includes(error.code) ? 'refused' : 'unclear'
     return { oldFile, evidence: { ...asked, code: error.code, ...error.details } }

@@ -1,6 +1,7 @@
 import PQueue from 'p-queue'
-import { ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
+import { errorCodeOf } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
+import { isHubAway, isOfTheHub } from '../domain/hub-refusal.ts'
 import { historyEvents, refEvents, type HubRef } from '../domain/ref-changes.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { DueRefs } from '../catalog-rows.ts'
@@ -30,7 +31,7 @@ export async function followRefs(deps: PipelineDeps, watch: string, signal: Abor
         await followRepo(deps, repo, signal)
       } catch (error) {
         if (signal.aborted) return
-        if (ERROR_CODES[errorCodeOf(error)].exitCode === 8) state.isHubAway = true
+        if (isHubAway(errorCodeOf(error))) state.isHubAway = true
         else state.bug ??= error instanceof Error ? error : new Error(String(error))
       }
     })
@@ -57,7 +58,7 @@ async function followRepo(deps: PipelineDeps, repo: DueRefs, signal: AbortSignal
   } catch (error) {
     signal.throwIfAborted()
     const code = errorCodeOf(error)
-    if (ERROR_CODES[code].exitCode !== 8 || code === 'HUB_UNREACHABLE' || code === 'HUB_RATE_LIMITED') throw error
+    if (!isOfTheHub(code) || isHubAway(code)) throw error
     const fields = { component: 'watch', repo: printRepo(ref), code, err: error }
     deps.log.warn(fields, 'branches and tags not read')
   }

@@ -1,8 +1,9 @@
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import type { CommitId } from '../domain/digest.ts'
 import { endangers } from '../domain/endangered.ts'
-import { ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
+import { errorCodeOf } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
+import { isHubAway, isOfTheHub } from '../domain/hub-refusal.ts'
 import type { Listing } from '../domain/listing.ts'
 import { printRepo } from '../domain/repo.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
@@ -94,7 +95,7 @@ async function rescueRepo(deps: PipelineDeps, rescue: RescueRow, signal: AbortSi
     }
   } catch (error) {
     signal.throwIfAborted()
-    if (ERROR_CODES[errorCodeOf(error)].exitCode !== 8) throw error
+    if (!isOfTheHub(errorCodeOf(error))) throw error
     deps.log.warn(
       { component: 'rescue', repo: printRepo(row.ref), code: errorCodeOf(error), err: error },
       'rescue paused',
@@ -181,7 +182,7 @@ async function refusedAs<T>(otherwise: undefined, signal: AbortSignal, ask: () =
   } catch (error) {
     signal.throwIfAborted()
     const code = errorCodeOf(error)
-    if (ERROR_CODES[code].exitCode !== 8 || code === 'HUB_UNREACHABLE' || code === 'HUB_RATE_LIMITED') throw error
+    if (!isOfTheHub(code) || isHubAway(code)) throw error
     return otherwise
   }
 }

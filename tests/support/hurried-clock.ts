@@ -11,6 +11,16 @@ const REAL_MS = 2
 export class HurriedClock implements Clock {
   #skippedMs = 0
 
+  /** @param startMs what it shows at first, in milliseconds since 1970; default: the time */
+  constructor(startMs?: number) {
+    if (startMs !== undefined) this.#skippedMs = Math.ceil(startMs - this.now())
+  }
+
+  /** So much later, at once. */
+  skip(ms: number): void {
+    this.#skippedMs += ms
+  }
+
   now = (): number => Math.floor(performance.timeOrigin + performance.now() + this.#skippedMs)
 
   sleep = async (ms: number, signal: AbortSignal): Promise<void> => {

@@ -114,7 +114,8 @@ async function writeConfig(folder: string, hub: Pick<SimHub, 'url'>, yaml: strin
   await writeFile(join(folder, 'weightvault.yaml'), text)
 }
 
-async function openAt(folder: string, clock: Clock): Promise<OpenedArchive> {
+/** Opens the archive of a folder with a configuration for writing. */
+export async function openAt(folder: string, clock: Clock): Promise<OpenedArchive> {
   const loaded = await loadConfig(
     { flags: { config: join(folder, 'weightvault.yaml') }, env: {}, cwd: folder, homeDir: folder },
     never,

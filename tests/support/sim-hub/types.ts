@@ -133,6 +133,8 @@ export interface World {
   superSquash(id: string): string
   /** Points a branch (made if needed) at a commit; commits left behind still resolve by id. */
   moveBranch(id: string, branch: string, commit: string): void
+  /** Not `main`. Its commits still resolve by id. */
+  deleteBranch(id: string, branch: string): void
   /** `undefined` deletes the tag. */
   setTag(id: string, tag: string, commit: string | undefined): void
   /** The commit id no longer resolves (404 RevisionNotFound). */

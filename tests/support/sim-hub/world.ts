@@ -100,6 +100,10 @@ function historySwitches(state: WorldState, find: (id: string) => RepoState) {
       const repo = find(id)
       repo.branches.set(branch, commitAt(repo, commit).id)
     },
+    deleteBranch: (id, branch) => {
+      if (branch === 'main') throw new Error('a repo always has a main')
+      if (!find(id).branches.delete(branch)) throw new Error(`${id} has no branch ${branch}`)
+    },
     setTag: (id, tag, commit) => {
       const repo = find(id)
       if (commit === undefined) repo.tags.delete(tag)

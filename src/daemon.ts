@@ -12,7 +12,7 @@ import { answerCommand } from './pipeline/answer-command.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
 import { runJobLoop } from './pipeline/job-loop.ts'
 import { applyPolicyChanges, exportEvents } from './pipeline/plan-snapshots.ts'
-import { readLicenses } from './pipeline/read-licenses.ts'
+import { readLicenses, recordOlderLicenses } from './pipeline/read-licenses.ts'
 import { continueRescues } from './pipeline/rescue-repos.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
@@ -184,6 +184,7 @@ async function applyPolicies(service: Service, signal: AbortSignal): Promise<voi
     await service.deps.catalog.unblockSnapshots(SEALING_BLOCKS)
     const redecided = await applyPolicyChanges(service.deps, signal)
     if (redecided > 0) service.log.info({ component: 'service', redecided }, 'changed policy applied')
+    await recordOlderLicenses(service.deps, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof ArchiveError)) throw error

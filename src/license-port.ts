@@ -37,6 +37,8 @@ export interface LicenseLedger {
    */
   unrecorded(limit: number): Promise<{ rows: { snapshotId: number; name: RepoName; commit: CommitId }[]; upTo: number }>
   recordedUpTo(snapshotId: number): Promise<void>
+  /** Whether an entry waits to be compared or a held file to be read. Cheap: asked every few seconds. */
+  hasWork(): Promise<boolean>
   /** Writes an entry. One that is there stays. */
   record(snapshotId: number, entry: LicenseEntry): Promise<void>
   /** Held files that were not read, after every file whose bytes were is marked as read. */

@@ -76,20 +76,27 @@ export class SqliteLicenseLedger implements LicenseLedger {
     })
   }
 
+  hasWork(): Promise<boolean> {
+    return this.#read(async (db) => {
+      const entry = await db
+        .selectFrom('licenses')
+        .select('snapshot_id')
+        .where(IS_NEW_LICENSE)
+        .limit(1)
+        .executeTakeFirst()
+      if (entry !== undefined) return true
+      const file = await selectUnread(db).select('files.blob_id').limit(1).executeTakeFirst()
+      return file !== undefined
+    })
+  }
+
   record(snapshotId: number, entry: LicenseEntry): Promise<void> {
     return this.#write((db) => recordLicense(db, snapshotId, entry))
   }
 
   takeUnread(limit: number): Promise<UnreadLicense[]> {
     return this.#write(async (db) => {
-      const rows = await db
-        .selectFrom('license_files')
-        .innerJoin('files', (join) =>
-          join
-            .onRef('files.snapshot_id', '=', 'license_files.snapshot_id')
-            .onRef('files.path_key', '=', 'license_files.path_key'),
-        )
-        .innerJoin('blobs', 'blobs.id', 'files.blob_id')
+      const rows = await selectUnread(db)
         .leftJoin('license_readings', (join) =>
           join
             .onRef('license_readings.sha256', '=', 'blobs.sha256')
@@ -97,7 +104,6 @@ export class SqliteLicenseLedger implements LicenseLedger {
         )
         .select(['license_files.snapshot_id', 'license_files.path_key', 'license_files.role'])
         .select(['blobs.sha256', 'blobs.size', 'blobs.verified_ms', 'license_readings.id as reading_id'])
-        .where('license_files.reading_id', 'is', null)
         .limit(FILES_AT_ONCE)
         .execute()
       const unread = new Map<string, UnreadLicense>()
@@ -233,6 +239,19 @@ export async function recordLicense(db: Db, snapshotId: number, entry: LicenseEn
   if (added === undefined || entry.files.length === 0) return
   const files = entry.files.map(({ path, role }) => ({ snapshot_id: snapshotId, path_key: pathKeyOf(path), role }))
   await db.insertInto('license_files').values(files).execute()
+}
+
+/** Licence files that are held and that nobody has read. */
+function selectUnread(db: Db) {
+  return db
+    .selectFrom('license_files')
+    .innerJoin('files', (join) =>
+      join
+        .onRef('files.snapshot_id', '=', 'license_files.snapshot_id')
+        .onRef('files.path_key', '=', 'license_files.path_key'),
+    )
+    .innerJoin('blobs', 'blobs.id', 'files.blob_id')
+    .where('license_files.reading_id', 'is', null)
 }
 
 async function linkReading(db: Db, file: { snapshot_id: number; path_key: Buffer }, readingId: number): Promise<void> {

@@ -19,7 +19,7 @@ const MAX_EVENTS_LOOKED_AT = 200
  * with the one before it. Runs after downloads; killed anywhere, the next call goes on.
  */
 export async function readLicenses(deps: PipelineDeps, signal: AbortSignal): Promise<void> {
-  await recordOlder(deps, signal)
+  if (!(await deps.catalog.licenses.hasWork())) return
   for (;;) {
     signal.throwIfAborted()
     // The last call marks what the one before it read.
@@ -37,8 +37,8 @@ export async function readLicenses(deps: PipelineDeps, signal: AbortSignal): Pro
   }
 }
 
-/** Entries of snapshots that were listed by a version without a ledger. */
-async function recordOlder(deps: PipelineDeps, signal: AbortSignal): Promise<void> {
+/** Makes entries of snapshots that were listed by a version without a ledger: once, before anything else is done. */
+export async function recordOlderLicenses(deps: PipelineDeps, signal: AbortSignal): Promise<void> {
   for (;;) {
     const { rows, upTo } = await deps.catalog.licenses.unrecorded(BATCH)
     for (const { snapshotId, name, commit } of rows) {

@@ -14,7 +14,7 @@ import {
   raisePlanFailures,
   type PlanFailure,
 } from './plan-snapshots.ts'
-import { readLicenses } from './read-licenses.ts'
+import { readLicenses, recordOlderLicenses } from './read-licenses.ts'
 import { continueRescues, startEndangered } from './rescue-repos.ts'
 import { removeOrphans } from './remove-orphans.ts'
 import { runJobs, type JobFailure, type RunResult } from './run-jobs.ts'
@@ -54,6 +54,7 @@ export async function runPass(
   const held = await scheduleJobs(deps, undefined)
   const repoIds = options.repos.length === 0 ? undefined : await idsOf(deps, watches)
   const run: RunResult | undefined = options.checkOnly ? undefined : await runAll(deps, repoIds, signal)
+  await recordOlderLicenses(deps, signal)
   await readLicenses(deps, signal)
   if (!options.checkOnly) for (const watch of polled.reached) await followRefs(deps, watch, signal)
   // What the downloads met is in front at the next pass.

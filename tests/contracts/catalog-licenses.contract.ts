@@ -64,6 +64,7 @@ export function catalogLicensesContract(name: string, open: OpenEmptyCatalog): v
       await addListed(catalog, 'Qwen/A', FILES)
       await addListed(catalog, 'Qwen/B', [smallFile('LICENSE.txt', 20, 'text')])
       assert.deepEqual(await catalog.licenses.takeUnread(10), [])
+      assert.equal(await catalog.licenses.hasWork(), true)
 
       await fetchAll(catalog)
 
@@ -102,6 +103,7 @@ export function catalogLicensesContract(name: string, open: OpenEmptyCatalog): v
       await catalog.licenses.recordCompared(skipping.snapshotId, { isPassedOver: true, events: [] })
       assert.deepEqual(await ids(), [])
       assert.equal(await catalog.licenses.lastCompared(skipping.repoId), undefined)
+      assert.equal(await catalog.licenses.hasWork(), false)
     })
 
     test('where the Hub states none, README.md of the commit does', async () => {

@@ -151,6 +151,7 @@ async function useOutbox(outbox: AlertOutbox): Promise<void> {
 async function useLicenses(licenses: LicenseLedger, repoId: number, snapshotId: number): Promise<void> {
   await licenses.unrecorded(10)
   await licenses.recordedUpTo(snapshotId)
+  await licenses.hasWork()
   await licenses.takeUnread(10)
   const reading = { role: 'license', match: { kind: 'unknown' }, wordsSha256: 'a' } as const
   await licenses.recordReading('a'.repeat(64) as Sha256, reading)

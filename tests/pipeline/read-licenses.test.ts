@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import Database from 'better-sqlite3'
 import type { LicenseRow } from '../../src/license-port.ts'
 import { apacheLicense } from '../support/content/apache-license.ts'
 import { fixtureText } from '../support/content/fixture-file.ts'
@@ -179,4 +181,29 @@ test('readLicenses takes a card of 100 MB and a licence text of 10 MB in small p
   assert.deepEqual([row?.form?.expression, row?.statedBy], ['MIT', 'card'])
   const [license] = row?.files ?? []
   assert.deepEqual(license?.reading, { role: 'license', match: { kind: 'unread' } })
+})
+
+test('the ledger is made again from listings and blobs, and raises no event twice', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', { card: APACHE, files: [licenseFile(apacheLicense())] })
+  hub.world.addRepo('Qwen/B-1B', { card: { license: 'mit' }, files: [licenseFile(RESEARCH)] })
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  hub.world.commit('Qwen/A-1B', { set: [licenseFile(RESEARCH)] })
+  await vault.sync()
+  const before = [await history(vault), await history(vault, 'Qwen/B-1B')]
+  const events = await vault.events()
+
+  await vault.archive[Symbol.asyncDispose]()
+  const raw = new Database(join(vault.root, 'catalog.db'))
+  raw.exec(
+    "DELETE FROM license_files; DELETE FROM license_readings; DELETE FROM licenses; DELETE FROM meta WHERE key = 'licenses_recorded'",
+  )
+  raw.close()
+  await vault.openAgain()
+  assert.deepEqual(await history(vault), [])
+  await vault.sync()
+
+  assert.deepEqual([await history(vault), await history(vault, 'Qwen/B-1B')], before)
+  assert.deepEqual(await vault.events(), events)
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { apacheLicense } from '../support/content/apache-license.ts'
 import { fixtureText } from '../support/content/fixture-file.ts'
@@ -20,6 +21,24 @@ interface Entry {
   readonly contradictions: readonly { path: string; reads: string }[]
   readonly baseModels: readonly { repo: string; spdx: string | null }[]
   readonly gateTerms: unknown
+}
+
+/** The example of one commit in the documentation. */
+function documented(): unknown {
+  const page = readFileSync(new URL('../../docs/licenses.md', import.meta.url), 'utf8')
+  return JSON.parse(/^```json\n([^]*?)^```/m.exec(page)?.[1] ?? 'null')
+}
+
+/** The names of an object's fields and of those of its first texts, base models and card. */
+function shapeOf(entry: unknown): unknown {
+  const fields = entry as Record<string, unknown>
+  const first = (key: string): string[] => Object.keys((fields[key] as object[] | undefined)?.[0] ?? {})
+  return {
+    own: Object.keys(fields),
+    texts: first('texts'),
+    bases: first('baseModels'),
+    card: Object.keys(fields['card'] ?? {}),
+  }
 }
 
 function sha256(text: string): string {
@@ -67,6 +86,7 @@ test('licenses tells every commit, what each text is, and how it differs from th
     { repo: 'Some/One', spdx: null },
   ])
   assert.deepEqual(licenses[0]?.gateTerms, { extra_gated_prompt: 'Agree first.' })
+  assert.deepEqual(shapeOf(licenses[0]), shapeOf(documented()))
   const shown = await folder.json<{ licenses: Entry[] }>('show', 'Qwen/A-1B')
   assert.deepEqual(shown.licenses, licenses)
 

@@ -8,6 +8,7 @@ import { firstSync } from './first-sync.ts'
 import { memoryManyFiles } from './memory-many-files.ts'
 import { memoryOneFile } from './memory-one-file.ts'
 import { pollUnchanged } from './poll-unchanged.ts'
+import { restoreFiles } from './restore-files.ts'
 import { smallFiles } from './small-files.ts'
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
@@ -19,6 +20,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['small-files', smallFiles],
   ['catalog', catalog],
   ['cli-latency', cliLatency],
+  ['restore-files', restoreFiles],
 ])
 
 const { options, names } = readOptions(process.argv.slice(2))

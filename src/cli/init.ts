@@ -105,5 +105,5 @@ function initText(result: InitResult, { config }: LoadedConfig, { palette }: Scr
 
 function cacheText(cache: FoundCache): string {
   const least = cache.isComplete ? '' : 'at least '
-  return `${displayName(cache.path)}: ${least}${counted(cache.repos, 'repository', 'repositories')}, ${formatSize(cache.bytes)}`
+  return `${displayName(cache.path)}: ${least}${counted(cache.repos, 'repository', 'repositories')}, ${formatSize(cache.bytes)}${cache.repos === 0 ? '' : ': after a first "weightvault sync --check" take it over with "weightvault adopt"'}`
 }

@@ -1,4 +1,7 @@
+import { lstatSync } from 'node:fs'
 import { lstat, open, readdir, rename, statfs, symlink } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { ExportEntry, ExportPlan } from '../domain/export-plan.ts'
 import { displayName } from '../domain/file-name.ts'
@@ -22,6 +25,9 @@ export interface ExportContext {
   readonly log: Log
 }
 
+/** Looks at the disk before others have their turn. */
+const LOOKS_PER_TURN = 500
+
 type BlobEntry = Extract<ExportEntry, { kind: 'blob' }>
 
 /** `BlobStore.exportFiles` for an archive that is a folder. */
@@ -32,13 +38,13 @@ export async function exportFolder(
   options: ExportOptions,
   signal: AbortSignal,
 ): Promise<ExportResult> {
-  await checkBlobs(context.layout, plan, signal)
+  const writable = await checkBlobs(context.layout, plan, signal)
   try {
     await using stack = new AsyncDisposableStack()
     const target = await openTarget(context.layout, to, stack)
     const state = { ...context, root: target.root, alwaysHash: options.verify }
     const survey = await surveyTarget(state, target, plan, signal)
-    const work = new ExportWork(state, target, survey, options)
+    const work = new ExportWork(state, target, survey, { ...options, writable })
     if (survey.absent.length > 0 || (options.refs === 'replace' && survey.otherRefs.length > 0)) {
       const staging = await openStaging(target, stack)
       try {
@@ -57,17 +63,18 @@ export async function exportFolder(
   }
 }
 
-/** Before anything is made: what is not whole in the archive cannot be given back. */
-async function checkBlobs(layout: Layout, plan: ExportPlan, signal: AbortSignal): Promise<void> {
+/**
+ * Before anything is made: what is not whole in the archive cannot be given back.
+ * @returns blobs that somebody made writable: a link to one would let edits of the copy through to the archive
+ */
+async function checkBlobs(layout: Layout, plan: ExportPlan, signal: AbortSignal): Promise<ReadonlySet<Sha256>> {
+  const writable = new Set<Sha256>()
   const blobs = plan.entries.filter((entry) => entry.kind === 'blob')
-  await inLanes(blobs, LANES, signal, async ({ sha256, size, path }) => {
+  for (const [at, { sha256, size, path }] of blobs.entries()) {
+    if (at % LOOKS_PER_TURN === 0) await nextTurn()
+    signal.throwIfAborted()
     const blob = layout.blob(sha256)
-    const facts = await onDisk(layout, blob, () =>
-      lstat(blob).catch((error: unknown) => {
-        if (isErrno(error, 'ENOENT')) return undefined
-        throw error
-      }),
-    )
+    const facts = await onDisk(layout, blob, async () => lstatSync(blob, { throwIfNoEntry: false }))
     const shown = `${layout.shown(blob)} (${displayName(path)})`
     if (facts === undefined) {
       throw new ArchiveError('FIXITY_FAILED', `${shown} is not in the archive, although a manifest says so`, {
@@ -76,22 +83,30 @@ async function checkBlobs(layout: Layout, plan: ExportPlan, signal: AbortSignal)
       })
     }
     if (!facts.isFile() || facts.size !== size) throw fixityFailed(shown, 'is not whole')
-  })
+    if ((facts.mode & 0o222) !== 0) writable.add(sha256)
+  }
+  return writable
+}
+
+interface WorkOptions extends ExportOptions {
+  readonly writable: ReadonlySet<Sha256>
 }
 
 class ExportWork {
   readonly #context: StateContext
   readonly #target: Target
   readonly #survey: Survey
-  readonly #options: ExportOptions
+  readonly #options: WorkOptions
   readonly #counts: Record<GiveMethod, number> = { reflink: 0, hardlink: 0, copy: 0 }
   #methods: readonly GiveMethod[]
   #made = 0
   #madeBytes = 0
   #verified: number
   #serial = 0
+  /** An interrupted call left something. */
+  #isResuming = false
 
-  constructor(context: StateContext, target: Target, survey: Survey, options: ExportOptions) {
+  constructor(context: StateContext, target: Target, survey: Survey, options: WorkOptions) {
     this.#context = context
     this.#target = target
     this.#survey = survey
@@ -102,6 +117,7 @@ class ExportWork {
 
   /** Makes everything that is missing, aside, each file and folder durable. */
   async stage(staging: Staging, signal: AbortSignal): Promise<void> {
+    this.#isResuming = await hasStaged(staging)
     await this.#chooseMethod(staging, signal)
     const folders = new Set<string>([''])
     for (const { parts, entries } of this.#survey.absent) {
@@ -157,7 +173,7 @@ class ExportWork {
     const needed = blobs.reduce((sum, { size }) => sum + size, 0)
     const free = bavail * bsize
     // What an interrupted call copied already is counted twice here: then the disk itself decides.
-    if (needed <= free || (await hasStaged(staging))) return
+    if (needed <= free || this.#isResuming) return
     throw new ArchiveError('DISK_FULL', `${this.#target.root}: ${needed} bytes are to be copied, ${free} are free`, {
       hint: 'Nothing was changed. Free some space, restore less with --include, or name a folder on the archive’s own disk, where nothing has to be copied.',
     })
@@ -172,27 +188,37 @@ class ExportWork {
     const path = folder.at(name)
     if (entry.kind === 'blob') return this.#stageBlob(staging, path, entry, signal)
     // What an interrupted call left is made anew.
-    await unlinkIfThere(path)
+    if (this.#isResuming) await unlinkIfThere(path)
     if (entry.kind === 'link') return symlink(entry.target, path)
     await writeRef(path, entry.commit)
   }
 
   async #stageBlob(staging: Staging, path: string, entry: BlobEntry, signal: AbortSignal): Promise<void> {
-    const before = (await isTaken(path)) ? await compareBytes(this.#context, path, entry, signal) : 'other'
-    if (before === 'other') {
-      const blob = this.#context.layout.blob(entry.sha256)
-      const unfinished = staging.unfinished.at(this.#unfinishedName())
-      const method = await giveBlob(blob, unfinished, this.#methods, signal)
-      await rename(unfinished, path)
-      this.#counts[method] += 1
-    } else {
-      this.#counts[before === 'very-blob' ? 'hardlink' : 'copy'] += 1
-    }
+    const before = this.#isResuming && (await isTaken(path)) ? await this.#compare(path, entry, signal) : 'other'
+    if (before === 'other') this.#counts[await this.#giveWhole(staging, path, entry, signal)] += 1
+    else this.#counts[before === 'very-blob' ? 'hardlink' : 'copy'] += 1
     if (this.#options.verify && before !== 'hashed') await this.#verify(path, entry, signal)
     this.#verified += this.#options.verify ? 1 : 0
     this.#made += 1
     this.#madeBytes += entry.size
     this.#options.onFile(entry.path, entry.size)
+  }
+
+  #compare(path: string, entry: BlobEntry, signal: AbortSignal): ReturnType<typeof compareBytes> {
+    return compareBytes(this.#context, path, entry, signal)
+  }
+
+  /** The name appears with all the bytes: a link has them at once, anything else is finished under another name. */
+  async #giveWhole(staging: Staging, path: string, entry: BlobEntry, signal: AbortSignal): Promise<GiveMethod> {
+    const blob = this.#context.layout.blob(entry.sha256)
+    const isWritable = this.#options.writable.has(entry.sha256)
+    const methods = isWritable ? this.#methods.filter((method) => method !== 'hardlink') : this.#methods
+    if (methods.length === 0) throw refused(`${this.#context.layout.shown(blob)} is writable, so it is not linked`)
+    if (methods[0] === 'hardlink' && !this.#isResuming) return giveBlob(blob, path, methods, signal)
+    const unfinished = staging.unfinished.at(this.#unfinishedName())
+    const method = await giveBlob(blob, unfinished, methods, signal)
+    await rename(unfinished, path)
+    return method
   }
 
   async #verify(path: string, entry: BlobEntry, signal: AbortSignal): Promise<void> {

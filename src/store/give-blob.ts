@@ -1,5 +1,5 @@
-import { constants } from 'node:fs'
-import { chmod, copyFile, link, open } from 'node:fs/promises'
+import { constants, linkSync } from 'node:fs'
+import { chmod, copyFile, open } from 'node:fs/promises'
 import { isErrno, OPEN_EXISTING, OPEN_NEW, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
 import type { ExportOptions, GiveMethod } from '../ports.ts'
 
@@ -45,8 +45,9 @@ export async function giveBlob(
 }
 
 async function give(blob: string, to: string, method: GiveMethod, signal: AbortSignal): Promise<void> {
-  // The blob has been synced when it was published; a second name is made durable with its folder.
-  if (method === 'hardlink') return link(blob, to)
+  // The blob has been synced when it was published; a second name is made durable with its folder. A link takes less
+  // time than asking a thread for it.
+  if (method === 'hardlink') return linkSync(blob, to)
   try {
     if (method === 'reflink') await copyFile(blob, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE)
     else await copyBytes(blob, to, signal)

@@ -6,6 +6,7 @@ import { loadConfig, type LoadConfigInput, type LoadedConfig } from './config/lo
 import { ArchiveError, errorCodeOf } from './domain/errors.ts'
 import type { Settings } from './domain/settings.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
+import { ViewKeeper } from './maintenance/update-views.ts'
 import { Activity } from './pipeline/activity.ts'
 import { runAlertLoop } from './pipeline/alert-loop.ts'
 import { answerCommand } from './pipeline/answer-command.ts'
@@ -130,10 +131,12 @@ async function keepingLoop(service: Service, input: ServiceInput, signal: AbortS
   let configAt = await modifiedAt(input.loaded.file)
   let checkpointAt = service.deps.clock.now() + CHECKPOINT_EVERY_MS
   let lastCode: string | undefined
+  const views = new ViewKeeper()
   for (;;) {
     try {
       await readLicenses(service.deps, signal)
       await exportEvents(service.deps, signal)
+      await views.keep(service.deps, signal)
       if (service.isRescueAsked) await continueRescues(service.deps, signal)
       service.isRescueAsked = false
       service.held = await scheduleJobs(service.deps, service.held)

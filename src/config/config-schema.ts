@@ -216,6 +216,14 @@ const logSchema = z.strictObject({
   level: z.enum(LOG_LEVELS).prefault('info').describe('The least level that is logged.'),
 })
 
+const viewSchema = z
+  .strictObject({
+    path: line(4096).describe("A folder of its own, on the archive's disk; relative to this file's folder."),
+    repos: z.array(line(200)).max(1000).prefault(['*']).describe('Globs on owner/name: which repositories are in it.'),
+    as: z.literal('hf-cache').prefault('hf-cache').describe('A Hugging Face cache: name it in HF_HUB_CACHE.'),
+  })
+  .describe('A folder that shows the newest sealed commit of each repository, as read-only hard links.')
+
 /** Said of keys that are read and checked, so that a file written now stays valid. */
 const NOT_YET = 'Not in this release: has no effect yet.'
 
@@ -235,6 +243,11 @@ export const configSchema = z
     license: licenseSchema.prefault({}).describe('Which licences are fine.'),
     scrub: scrubSchema.prefault({}).describe(`${NOT_YET} Regular check of the archived bytes.`),
     serve: serveSchema.prefault({}).describe('Dashboard and mirror: where they listen.'),
+    views: z
+      .array(viewSchema)
+      .max(50, { error: 'At most 50 views' })
+      .prefault([])
+      .describe('Folders that are kept up to date with what is sealed.'),
     notify: z
       .array(notifySchema)
       .max(50, { error: 'At most 50 channels' })

@@ -88,6 +88,14 @@ serve:
   # Whether the mirror fetches and archives a file of a watched repository that it is asked for and lacks.
   pull_through: false
 
+# Folders on the archive's disk that show the newest sealed commit of each repository as a Hugging Face cache, in
+# read-only hard links: HF_HUB_CACHE=/srv/hub HF_HUB_OFFLINE=1.
+views: []
+#  - path: /srv/hub
+#    # Which repositories. Default: all.
+#    repos: ["Qwen/*"]
+#    as: hf-cache
+
 # Who is told about events: https: (a webhook), ntfy:, slack:, discord: or mailto:. Prove each with "weightvault notify test".
 notify: []
 #  - to: "https://hooks.example/x"

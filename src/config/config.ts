@@ -74,6 +74,8 @@ export interface Config {
     readonly hosts: readonly string[]
     readonly pullThrough: boolean
   }
+  /** Paths are absolute. */
+  readonly views: Settings['views']
   readonly notify: readonly NotifyConfig[]
   /** Undefined without a host and a sender. */
   readonly smtp: SmtpConfig | undefined
@@ -86,6 +88,7 @@ export interface Config {
 /** What flags, environment and file locations add to the values of the file. */
 interface ConfigSurroundings {
   readonly archive: string
+  readonly viewPaths: readonly string[]
   readonly endpoint: string
   readonly token: Secret | undefined
   readonly proxy: ProxyConfig
@@ -119,6 +122,7 @@ export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings
       hosts: file.serve.hosts,
       pullThrough: file.serve.pull_through,
     },
+    views: file.views.map(({ repos }, at) => ({ path: around.viewPaths[at]!, repos })),
     notify: resolveChannels(file.notify),
     smtp: resolveSmtp(file.smtp),
     log: file.log,
@@ -161,6 +165,7 @@ export function settingsOf(config: Config): Settings {
     window: config.budget.window,
     confirmLoss: config.hub.confirmLoss,
     licenseAllow: config.license.allow,
+    views: config.views,
   }
 }
 

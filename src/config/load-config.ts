@@ -67,6 +67,7 @@ export async function loadConfig(input: LoadConfigInput, signal: AbortSignal): P
   const config = resolveConfig(values, {
     ...surroundings.values,
     archive: archivePath(input.flags.archive, env, values.archive, { cwd, homeDir, file: file?.path }),
+    viewPaths: values.views.map(({ path }) => archivePath(undefined, {}, path, { cwd, homeDir, file: file?.path })),
     endpoint: surroundings.values.endpoint ?? values.hub.endpoint,
     token: found.token,
   })

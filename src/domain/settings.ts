@@ -20,6 +20,14 @@ export interface Settings {
   readonly confirmLoss: { readonly misses: number; readonly overMs: number }
   /** Lower-case licence names that are fine; undefined = no rule. */
   readonly licenseAllow: readonly string[] | undefined
+  /** Folders that show the newest sealed commits as a cache of the Hub's clients. */
+  readonly views: readonly View[]
+}
+
+/** One such folder, and globs on the names of the repositories in it. */
+export interface View {
+  readonly path: string
+  readonly repos: readonly string[]
 }
 
 /** Whether large files may move at this minute of the local day. */

@@ -1,6 +1,7 @@
 import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { claimingWatch, keyByHand, type WatchEntry } from '../domain/watch.ts'
+import { ViewKeeper } from '../maintenance/update-views.ts'
 import type { OpenedArchive, PassResult } from '../opened-archive.ts'
 import type { Progress } from '../ports.ts'
 import type { PipelineDeps } from './deps.ts'
@@ -55,6 +56,7 @@ export async function runPass(
   const repoIds = options.repos.length === 0 ? undefined : await idsOf(deps, watches)
   const run: RunResult | undefined = options.checkOnly ? undefined : await runAll(deps, repoIds, signal)
   await recordOlderLicenses(deps, signal)
+  if (!options.checkOnly) await new ViewKeeper().keep(deps, signal)
   await readLicenses(deps, signal)
   if (!options.checkOnly) for (const watch of polled.reached) await followRefs(deps, watch, signal)
   // What the downloads met is in front at the next pass.

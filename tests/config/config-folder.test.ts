@@ -31,6 +31,7 @@ test('the example stays valid with every commented key switched on', async (t) =
   const { write, load } = await sandbox(t)
   const text = configTemplate()
     .replace('notify: []\n', 'notify:\n')
+    .replace('views: []\n', 'views:\n')
     .replaceAll(/^#( {2,}\S)/gm, '$1')
     .replaceAll(/^( +)# (token|rate|window|formats|quants|max_repo|- user|  match|  keep): /gm, '$1$2: ')
   await write('weightvault.yaml', text)
@@ -53,6 +54,7 @@ test('the example stays valid with every commented key switched on', async (t) =
     config.notify.map(({ channel, name, rules }) => [channel, name, rules[0]?.min]),
     [['webhook', 'ops', 'warning']],
   )
+  assert.deepEqual(config.views, [{ path: '/srv/hub', repos: ['Qwen/*'] }])
 })
 
 test('the example mentions every key of the schema', () => {

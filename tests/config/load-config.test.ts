@@ -44,6 +44,7 @@ test('loadConfig without file, flags and variables gives the documented defaults
       hosts: [],
       pullThrough: false,
     },
+    views: [],
     notify: [],
     smtp: undefined,
     log: { level: 'info' },
@@ -171,6 +172,7 @@ test('settingsOf hands the pipeline its part', async (t) => {
     window: { startMinute: 60, endMinute: 120 },
     confirmLoss: { misses: 3, overMs: 1_800_000 },
     licenseAllow: ['apache-2.0', 'mit'],
+    views: [],
   })
 })
 

@@ -143,6 +143,7 @@ function requestListener(options: HttpServiceOptions): Listener {
       try {
         if (intercept?.(request, response, visitor) === true) return
         visitors.set(request, visitor)
+        request.url = wellFormed(request.url ?? '/')
         listener(request, response).catch((error: unknown) => failed(request, response, error))
       } catch (error) {
         failed(request, response, error)
@@ -163,9 +164,12 @@ export const TOKEN_NEEDED: Refusal = {
 function refusalOf(request: IncomingMessage): Refusal | undefined {
   const { method = '', url = '', headers } = request
   if (url.length > MAX_TARGET) return { status: 414, code: 'BadRequest', message: 'The address is too long' }
-  // Some clients send names as they are, in UTF-8; Node hands their bytes on as Latin-1.
-  if (!/^\/(?!\/)[\x21-\x7e\x80-\xff]*$/.test(url)) {
+  if (!/^\/(?!\/)[\x21-\x7e]*$/.test(url)) {
     return { status: 400, code: 'BadRequest', message: 'Only a path of this service can be asked for' }
+  }
+  // Programs fold such steps before they ask; what is left of them is meant to be folded by somebody else.
+  if (/^[^?]*\/(\.|%2e){1,2}([/?]|$)/i.test(url)) {
+    return { status: 400, code: 'BadRequest', message: 'An address has no "." or ".." steps' }
   }
   const isRead = method === 'GET' || method === 'HEAD'
   if (isRead && hasBody(request)) {
@@ -181,6 +185,11 @@ function refusalOf(request: IncomingMessage): Refusal | undefined {
     return { status: 403, code: 'OriginNotAllowed', message: 'Requests from pages of other sites are refused' }
   }
   return undefined
+}
+
+/** Encodes what some clients send as it is, and what a URL parser would refuse or take for a slash. */
+function wellFormed(url: string): string {
+  return url.replace(/["<>\\^`{|}]/g, encodeURIComponent)
 }
 
 function isOwnOrigin(origin: string, host: string | undefined): boolean {

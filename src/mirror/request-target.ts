@@ -24,14 +24,13 @@ export function parseTarget(target: string): RequestTarget {
   }
 }
 
-/** Clients that do not encode send UTF-8, whose bytes arrive as Latin-1, and a `%` that stands for itself. */
+/** Some clients send a path as it is: then a `%` stands for itself. */
 function decodeOnce(segment: string): string {
-  const text = /[\x80-\xff]/.test(segment) ? Buffer.from(segment, 'latin1').toString() : segment
-  if (!text.includes('%')) return text
+  if (!segment.includes('%')) return segment
   try {
-    return decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, '%25'))
+    return decodeURIComponent(segment.replace(/%(?![0-9a-f]{2})/gi, '%25'))
   } catch {
-    return text
+    return segment
   }
 }
 

@@ -105,6 +105,11 @@ test('http-service refuses targets that are no path of its own', async (t) => {
     ['http://evil.test/x', 400],
     ['//evil.test/x', 400],
     ['*', 400],
+    ['/a/../b', 400],
+    ['/a/%2e%2E', 400],
+    ['/./b?c', 400],
+    ['/a..b/...?d=/../', 200],
+    ['/a\\..\\b{c}', 200],
     [`/${'a'.repeat(17_000)}`, 414],
   ] as const) {
     assert.equal(statusOf(await raw(port, get(target, 'Host: localhost'))), status, target.slice(0, 20))

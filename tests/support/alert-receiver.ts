@@ -10,8 +10,18 @@ export interface Received {
   readonly isTaken: boolean
 }
 
-/** How a receiver answers; default: 200. `hang` never answers, `reset` cuts the connection, `after-reset` after the status. */
-export type Behaviour = number | 'hang' | 'reset' | 'after-reset' | 'huge' | { readonly redirect: string }
+/**
+ * How a receiver answers; default: 200. `hang` never answers, `taken-hang` neither, but has taken it; `reset` cuts the
+ * connection, `after-reset` after the status.
+ */
+export type Behaviour =
+  | number
+  | 'hang'
+  | 'taken-hang'
+  | 'reset'
+  | 'after-reset'
+  | 'huge'
+  | { readonly redirect: string }
 
 /** A real HTTP server on loopback that takes alerts, and misbehaves when told to. */
 export class AlertReceiver implements AsyncDisposable {
@@ -54,7 +64,7 @@ export class AlertReceiver implements AsyncDisposable {
     const status = typeof behaviour === 'number' ? behaviour : typeof behaviour === 'object' ? 302 : 200
     const isTaken = status < 300 && behaviour !== 'hang' && behaviour !== 'reset'
     this.received.push({ path: request.url ?? '', headers: request.headers, body, isTaken })
-    if (behaviour === 'hang') return
+    if (behaviour === 'hang' || behaviour === 'taken-hang') return
     if (behaviour === 'reset') {
       request.socket.resetAndDestroy()
       return

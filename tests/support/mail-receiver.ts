@@ -12,11 +12,13 @@ export interface ReceivedMail {
 }
 
 /** How a mail server answers the end of a message; default: it takes it. */
-type MailBehaviour = 'take' | 'hang' | 'reset' | number
+type MailBehaviour = 'take' | 'taken-hang' | 'hang' | 'reset' | number
 
 /** A real SMTP server on loopback. With STARTTLS, and a user `vault` with the password `pass word`. */
 export class MailReceiver implements AsyncDisposable {
   readonly received: ReceivedMail[] = []
+  /** Messages that came whole, taken or not. */
+  attempts = 0
   behaviour: MailBehaviour = 'take'
   readonly #server: SMTPServer
 
@@ -37,6 +39,7 @@ export class MailReceiver implements AsyncDisposable {
         stream.setEncoding('utf8').on('data', (text: string) => (raw += text))
         stream.on('end', () => {
           const { mailFrom, rcptTo } = session.envelope
+          this.attempts += 1
           if (this.behaviour === 'hang') return
           if (this.behaviour === 'reset') {
             for (const connection of this.#server.connections) connection.close()
@@ -53,7 +56,7 @@ export class MailReceiver implements AsyncDisposable {
             from: mailFrom === false ? '' : mailFrom.address,
             to: rcptTo.map(({ address }) => address),
           })
-          callback()
+          if (this.behaviour !== 'taken-hang') callback()
         })
       },
       ...options,

@@ -30,6 +30,11 @@ export function isTryDue(nextTryMs: number, nowMs: number): boolean {
   return nextTryMs <= nowMs || nextTryMs > nowMs + LONGEST_PAUSE_MS
 }
 
+/** Whether the next digest is to be made. A clock that was set back does not put it off for longer than its period. */
+export function isDigestDue(digestAtMs: number, digestMs: number, nowMs: number): boolean {
+  return digestAtMs <= nowMs || digestAtMs > nowMs + digestMs
+}
+
 /** Whether this failure is told to the other channels. */
 export function isToldNow(failures: number, toldMs: number | undefined, nowMs: number): boolean {
   return failures >= TOLD_AFTER && (toldMs === undefined || Math.abs(nowMs - toldMs) >= TOLD_EVERY_MS)

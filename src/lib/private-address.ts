@@ -84,14 +84,16 @@ export function resolveBySystem(hostname: string, callback: Parameters<ResolveNa
 }
 
 /** A `lookup` for connections that may go to the public internet only; fails with AddressRefusedError. */
-export const lookupPublic: LookupFunction = (hostname, options, callback) => {
-  resolveBySystem(hostname, (error, addresses) => {
-    if (error !== null) return callback(error, '', 0)
-    const bad = addresses.find((one) => isPrivateAddress(one.address))
-    if (bad !== undefined) return callback(new AddressRefusedError(`${hostname} is at a private address`), '', 0)
-    const [first] = addresses
-    if (first === undefined) return callback(new Error(`no address for ${hostname}`), '', 0)
-    if (options.all === true) callback(null, [...addresses])
-    else callback(null, first.address, first.family)
-  })
+export function publicLookup(resolve: ResolveName = resolveBySystem): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, (error, addresses) => {
+      if (error !== null) return callback(error, '', 0)
+      const isRefused = addresses.some((one) => isPrivateAddress(one.address))
+      if (isRefused) return callback(new AddressRefusedError(`${hostname} is at a private address`), '', 0)
+      const [first] = addresses
+      if (first === undefined) return callback(new Error(`no address for ${hostname}`), '', 0)
+      if (options.all === true) callback(null, [...addresses])
+      else callback(null, first.address, first.family)
+    })
+  }
 }

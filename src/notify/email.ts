@@ -4,7 +4,7 @@ import { createTransport } from 'nodemailer'
 import type { Alert } from '../domain/alert.ts'
 import { alertBody, plainForm, shorten } from '../domain/alert-body.ts'
 import { ArchiveError } from '../domain/errors.ts'
-import { AddressRefusedError, isPrivateHost, lookupPublic } from '../lib/private-address.ts'
+import { AddressRefusedError, isPrivateHost, publicLookup } from '../lib/private-address.ts'
 
 /** A mail server and the people who are told. */
 export interface MailTarget {
@@ -56,7 +56,7 @@ export async function sendEmail(target: MailTarget, alert: Alert, signal: AbortS
 /** Connected here, so that the address is checked and no connection outlives the deadline. */
 function connectTo({ host, port, allowPrivate }: MailTarget, signal: AbortSignal): Promise<Socket> {
   if (!allowPrivate && isPrivateHost(host)) throw new AddressRefusedError(`${host} is a private address`)
-  return ready(connect({ host, port, ...(allowPrivate ? {} : { lookup: lookupPublic }) }), 'connect', signal)
+  return ready(connect({ host, port, ...(allowPrivate ? {} : { lookup: publicLookup() }) }), 'connect', signal)
 }
 
 function encrypted(socket: Socket, target: MailTarget, signal: AbortSignal): Promise<Socket> {

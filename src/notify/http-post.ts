@@ -1,6 +1,6 @@
 import { buildConnector, EnvHttpProxyAgent, request } from 'undici'
 import { ArchiveError } from '../domain/errors.ts'
-import { AddressRefusedError, isPrivateHost, lookupPublic } from '../lib/private-address.ts'
+import { AddressRefusedError, isPrivateHost, publicLookup } from '../lib/private-address.ts'
 
 /** Proxies as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name them. */
 export interface ProxyAddresses {
@@ -36,11 +36,11 @@ export async function postOnce(
   message: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const { hostname, protocol } = new URL(target.url)
+  const { hostname } = new URL(target.url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   if (!target.allowPrivate && isPrivateHost(host)) throw privateAddress(`${host} is a private address`)
   const deadline = AbortSignal.timeout(target.deadlineMs ?? DEADLINE_MS)
-  const agent = agentFor(target, protocol)
+  const agent = agentFor(target)
   try {
     const answer = await request(target.url, {
       dispatcher: agent,
@@ -62,18 +62,18 @@ export async function postOnce(
   }
 }
 
-function agentFor({ allowPrivate, proxy }: PostTarget, protocol: string): EnvHttpProxyAgent {
+function agentFor({ url, allowPrivate, proxy }: PostTarget): EnvHttpProxyAgent {
+  const { protocol, hostname } = new URL(url)
   const uri = (protocol === 'https:' ? proxy?.https : proxy?.http) ?? ''
+  const options = { timeout: CONNECT_MS, allowH2: false }
+  const free = buildConnector(options)
+  const guarded = buildConnector({ ...options, lookup: publicLookup() })
   return new EnvHttpProxyAgent({
     httpProxy: uri,
     httpsProxy: uri,
     noProxy: proxy?.no ?? '',
-    connect: buildConnector({
-      timeout: CONNECT_MS,
-      allowH2: false,
-      // A proxy is the user's own and may be anywhere; it then resolves the channel's name itself.
-      ...(allowPrivate || uri !== '' ? {} : { lookup: lookupPublic }),
-    }),
+    // A proxy is the user's own and may be anywhere; it then resolves the channel's name itself.
+    connect: (to, callback) => (allowPrivate || to.hostname !== hostname ? free : guarded)(to, callback),
     allowH2: false,
     maxHeaderSize: MAX_HEADER_BYTES,
   })

@@ -1,6 +1,6 @@
 import type { AlertChannel, ChannelNotice, ChannelState, QueuedMessage } from '../alert-port.ts'
 import type { Catalog } from '../catalog-port.ts'
-import { alertPauseMs, GIVE_UP_AFTER_MS, isToldNow, isTryDue } from '../domain/alert-delivery.ts'
+import { alertPauseMs, GIVE_UP_AFTER_MS, isDigestDue, isToldNow, isTryDue } from '../domain/alert-delivery.ts'
 import { burstAfter, cutAlerts, cutDigest, stormPauseMs } from '../domain/cut-alerts.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
@@ -145,9 +145,7 @@ async function cutAlertsAfter(deps: DeliveryDeps, channel: AlertChannel, state: 
 async function cutDigestWhenDue(deps: DeliveryDeps, channel: AlertChannel, state: ChannelState): Promise<void> {
   const { digestMs } = channel
   const nowMs = deps.clock.now()
-  if (digestMs === undefined) return
-  // A clock that was set back does not put it off.
-  if (state.digestAtMs > nowMs && state.digestAtMs <= nowMs + digestMs) return
+  if (digestMs === undefined || !isDigestDue(state.digestAtMs, digestMs, nowMs)) return
   const { outbox } = deps.catalog
   const cut = { from: state.digestSeq, message: undefined, nextAtMs: nowMs + digestMs, nowMs }
   if (state.digestAtMs === 0) {

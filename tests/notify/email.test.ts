@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { sendEmail, type MailTarget } from '../../src/notify/email.ts'
 import { LOOPBACK_CERT } from '../support/loopback-certificate.ts'
 import { MailReceiver } from '../support/mail-receiver.ts'
@@ -103,6 +104,22 @@ test('sendEmail tells a wrong password, refused recipients and a busy server apa
   assert.match(await codeOf({ deadlineMs: 300 }), /^CHANNEL_UNREACHABLE: .*in time$/)
   assert.match(await codeOf({ allowPrivate: false }), /^CHANNEL_REFUSED: .*private address$/)
   assert.match(await codeOf({ host: 'localhost', allowPrivate: false }), /^CHANNEL_REFUSED: .*private address$/)
+})
+
+test('no error of a mail channel holds the password', async () => {
+  await using receiver = await MailReceiver.start()
+  const failures = [
+    { password: 'C4N4RY' },
+    { password: 'C4N4RY', allowPrivate: false },
+    { password: 'C4N4RY', port: 1 },
+  ]
+
+  for (const change of failures) {
+    const error = await sendEmail(targetOf(receiver, change), hostileAlert(), never).catch((thrown: Error) => thrown)
+    assert.ok(error instanceof Error)
+    const encoded = Buffer.from('\u0000vault\u0000C4N4RY').toString('base64')
+    assert.doesNotMatch(inspect(error, { depth: 10, showHidden: true }), new RegExp(`C4N4RY|${encoded}`))
+  }
 })
 
 test('sendEmail waits for no server that says nothing, and ends with the signal', async (t) => {

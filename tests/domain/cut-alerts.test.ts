@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { isAsked, type AlertRule } from '../../src/domain/alert-rules.ts'
 import { burstAfter, cutAlerts, cutDigest, stormPauseMs } from '../../src/domain/cut-alerts.ts'
 import { EVENT_TYPES, SEVERITIES, type LoggedEvent } from '../../src/domain/events.ts'

@@ -36,7 +36,7 @@ export function parseBlockChecks(text: string, sha256: Sha256): BlockChecks | un
  */
 export async function writeBlockChecks(layout: Layout, sha256: Sha256, checks: BlockChecks): Promise<void> {
   const path = layout.blockChecks(sha256)
-  const fresh = `${path}.new`
+  const fresh = layout.unnamedChecks(sha256)
   await mkdir(dirname(path), { recursive: true, mode: 0o750 })
   await unlinkIfThere(fresh)
   {

@@ -61,6 +61,11 @@ export class Layout {
     return join(this.checks, this.blobFolderName(sha256), `${sha256}.crc32`)
   }
 
+  /** Where a check file is written before it gets its name: among what a restart clears away. */
+  unnamedChecks(sha256: Sha256): string {
+    return join(this.partial, `${sha256}.crc32.new`)
+  }
+
   partialFile(key: ContentKey): string {
     return join(this.partial, `${checkedKey(key)}.part`)
   }

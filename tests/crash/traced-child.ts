@@ -56,7 +56,7 @@ export function runTraced(
   const command = [process.execPath, CHILD, root, String(index), String(index + 1)]
   const run = spawnSync('strace', [...options, ...command], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
     env: { PATH: process.env['PATH'], UV_THREADPOOL_SIZE: '1', NODE_COMPILE_CACHE: join(folder, 'compiled') },
   })
   assert.equal(run.error, undefined)

@@ -18,7 +18,7 @@ function temporaryFolder(t: TestContext): string {
 async function startHolder(t: TestContext, root: string): Promise<{ child: ChildProcess; said: string }> {
   const child = spawn(process.execPath, [CHILD, root], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
-  const [data] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer]
+  const [data] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(120_000) })) as [Buffer]
   return { child, said: data.toString() }
 }
 

@@ -18,7 +18,7 @@ async function openAfterKill(t: TestContext, moment: 'listing' | 'poll' | 'migra
   const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), path, moment], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  const [, signal] = (await once(child, 'exit', { signal: AbortSignal.timeout(30_000) })) as [
+  const [, signal] = (await once(child, 'exit', { signal: AbortSignal.timeout(120_000) })) as [
     number | null,
     string | null,
   ]

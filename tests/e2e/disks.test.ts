@@ -94,7 +94,7 @@ suite('a disk that is not there', { concurrency: 2 }, () => {
     hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 20_000, everyMs: 2 } })
     await using sandbox = await Sandbox.make(hub)
     const program = sandbox.start(['sync', '--json'])
-    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(20_000))
+    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
     renameSync(sandbox.root, `${sandbox.root}-away`)
     mkdirSync(sandbox.root)
 
@@ -138,7 +138,7 @@ suite('a disk that is not there', { concurrency: 2 }, () => {
     await using sandbox = await Sandbox.make(hub, WATCH_QWEN.replace('reserve: 1MB', 'reserve: 0B'))
     const root = join(disk.at, 'archive')
     const program = sandbox.start(['sync', '--json', '--archive', root])
-    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(20_000))
+    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
     disk.detach()
 
     const { code, stdout } = await program.ended
@@ -176,7 +176,7 @@ suite('a disk that takes no writes', { concurrency: 2 }, () => {
     hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 20_000, everyMs: 2 } })
     await using sandbox = await onDisk(hub, disk)
     const program = sandbox.start(['sync', '--json'])
-    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(20_000))
+    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
     const filler = join(disk.at, 'filler')
     fillUp(filler)
 

@@ -61,7 +61,7 @@ suite('the service as a process', { concurrency: 3 }, () => {
     ] as const) {
       hub.clearRequests()
       const service = sandbox.start(['run'])
-      await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(20_000))
+      await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
       for (const signal of signals) service.kill(signal)
       const { code } = await service.ended
       assert.ok(

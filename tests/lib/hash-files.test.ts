@@ -150,7 +150,7 @@ test('a pool that was not closed does not keep the process alive', () => {
     const digests = await new HashPool().hashFile(${JSON.stringify(path)}, new AbortController().signal)
     process.stdout.write(String(digests.size))`
 
-  const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000, encoding: 'utf8' })
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 120_000, encoding: 'utf8' })
 
   assert.equal(run.stdout, '400000', run.stderr)
   assert.equal(run.status, 0)

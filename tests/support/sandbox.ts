@@ -70,7 +70,7 @@ export class RunningProgram {
     this.child.kill(signal)
   }
 
-  async whenPrinted(pattern: RegExp, deadlineMs = 30_000): Promise<void> {
+  async whenPrinted(pattern: RegExp, deadlineMs = 150_000): Promise<void> {
     await until(
       `${String(pattern)} printed`,
       () => {

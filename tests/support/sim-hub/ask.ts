@@ -36,7 +36,7 @@ export function ask(url: string, options: AskOptions = {}): Promise<Answer> {
       path: path === '' ? '/' : path,
       method: options.method ?? 'GET',
       agent: false,
-      signal: options.signal ?? AbortSignal.timeout(20_000),
+      signal: options.signal ?? AbortSignal.timeout(120_000),
       ...(options.headers && { headers: options.headers }),
     },
     (incoming) => {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { displayName, isPortableName, judgeName, pathsBothFileAndFolder } from '../../src/domain/file-name.ts'
+import {
+  displayName,
+  escapedName,
+  isPortableName,
+  judgeName,
+  pathsBothFileAndFolder,
+} from '../../src/domain/file-name.ts'
 
 /** Asserts the verdict of every name; the id is the row of the catalogue of hostile names the input comes from. */
 function assertVerdict(
@@ -203,4 +209,32 @@ test('pathsBothFileAndFolder names a file that is a folder at once and everythin
   assert.deepEqual([...pathsBothFileAndFolder(['a', 'a/b', 'a/c/d', 'ab', 'b/a'])].sort(), ['a', 'a/b', 'a/c/d'])
   assert.deepEqual([...pathsBothFileAndFolder(['a/b', 'a/c', 'README.md'])], [])
   assert.deepEqual([...pathsBothFileAndFolder(['x/y', 'x/y/z'])].sort(), ['x/y', 'x/y/z'])
+})
+
+test('escapedName gives every escape path a portable name of its own', () => {
+  const names = ['CON', 'aux.h/x', 'ab:c', 'file.', 'file ', 'PROGRA~1', 'a\u0007b', 'x\u202ey', 'a%3Ab:c', 'a%253Ab:c']
+  const escaped = names.map((name) => escapedName(name))
+
+  assert.equal(new Set(escaped).size, names.length)
+  for (const [at, name] of names.entries()) {
+    assert.equal(judgeName(name).kind, 'escape', name)
+    assert.ok(isPortableName(escaped[at] ?? ''), `${name} as ${escaped[at]}`)
+  }
+  assert.equal(escapedName('ab:c'), 'ab%3Ac')
+  assert.equal(escapedName(`${':'.repeat(254)}x`), undefined, 'too long to be escaped')
+})
+
+test('escapedName is injective and portable for any path that is escaped', () => {
+  const path = fc.string({
+    unit: fc.constantFrom('a', '%', ':', '.', ' ', '~', '1', '/', '\u0007', 'C', 'O', 'N', '3', 'A'),
+  })
+  fc.assert(
+    fc.property(path, path, (first, second) => {
+      const [one, two] = [escapedName(first), escapedName(second)]
+      if (judgeName(first).kind !== 'escape' || one === undefined) return
+      assert.ok(isPortableName(one))
+      if (judgeName(second).kind === 'escape' && two !== undefined && first !== second) assert.notEqual(one, two)
+    }),
+    { numRuns: 3000 },
+  )
 })

@@ -175,14 +175,16 @@ test('events --follow shows events as they come, and its interruption is its end
   await scripts.says(/B-1B/)
   people.child.kill('SIGINT')
   scripts.child.kill('SIGTERM')
-  const [shown, document] = await Promise.all([people.ended(), scripts.ended()])
+  const [shown, lines] = await Promise.all([people.ended(), scripts.ended()])
 
   assert.equal(shown.code, 0)
   assert.equal(shown.err, '')
-  assert.equal(document.code, 0)
-  const { events } = JSON.parse(document.out) as { events: { repo: string }[] }
+  assert.equal(lines.code, 0)
   assert.deepEqual(
-    events.map(({ repo }) => repo),
+    lines.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { repo: string }).repo),
     ['Qwen/A-1B', 'Qwen/B-1B'],
   )
 })

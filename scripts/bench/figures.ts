@@ -10,6 +10,7 @@ export type Unit =
   | 'bytes-exact'
   | 'bytes-per-second'
   | 'files-per-second'
+  | 'requests-per-second'
 
 /** One measured number beside what it is compared with. */
 export interface Figure {
@@ -19,7 +20,7 @@ export interface Figure {
   readonly ours: number | undefined
   readonly peer?: { readonly name: string; readonly value: number | undefined } | undefined
   /** What is promised; a miss is shown, never an error. */
-  readonly target?: { readonly atMost: number } | { readonly below: number } | undefined
+  readonly target?: { readonly atMost: number } | { readonly below: number } | { readonly atLeast: number } | undefined
 }
 
 /** The figures of one benchmark, and what they were measured with. */
@@ -103,12 +104,14 @@ function ratioOf({ ours, peer }: Figure): string {
 
 function targetOf({ target, unit }: Figure): string {
   if (target === undefined) return ''
+  if ('atLeast' in target) return `>= ${formatValue(target.atLeast, unit)}`
   return 'atMost' in target ? `<= ${formatValue(target.atMost, unit)}` : `< ${formatValue(target.below, unit)}`
 }
 
 function verdictOf({ ours, target }: Figure): string {
   if (target === undefined) return ''
   if (ours === undefined) return 'not measured'
+  if ('atLeast' in target) return ours >= target.atLeast ? 'ok' : 'MISSED'
   const isMet = 'atMost' in target ? ours <= target.atMost : ours < target.below
   return isMet ? 'ok' : 'MISSED'
 }
@@ -130,5 +133,7 @@ function formatValue(value: number | undefined, unit: Unit): string {
       return `${(value / 1e6).toFixed(0)} MB/s`
     case 'files-per-second':
       return `${value.toFixed(0)} files/s`
+    case 'requests-per-second':
+      return `${value.toFixed(0)} req/s`
   }
 }

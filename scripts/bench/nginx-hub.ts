@@ -151,7 +151,8 @@ http {
 `
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -161,7 +162,8 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-async function untilListening(port: number): Promise<void> {
+/** @throws when nothing listens there within five seconds */
+export async function untilListening(port: number): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     if (await canConnect(port)) return
     await setTimeout(50)

@@ -7,6 +7,7 @@ import { firstListings } from './first-listings.ts'
 import { firstSync } from './first-sync.ts'
 import { memoryManyFiles } from './memory-many-files.ts'
 import { memoryOneFile } from './memory-one-file.ts'
+import { mirror } from './mirror.ts'
 import { pollUnchanged } from './poll-unchanged.ts'
 import { restoreFiles } from './restore-files.ts'
 import { smallFiles } from './small-files.ts'
@@ -21,6 +22,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['catalog', catalog],
   ['cli-latency', cliLatency],
   ['restore-files', restoreFiles],
+  ['mirror', mirror],
 ])
 
 const { options, names } = readOptions(process.argv.slice(2))

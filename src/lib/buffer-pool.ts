@@ -1,12 +1,13 @@
 /** Size of a stream's buffers by how many streams run: few get long reads, many stay small together. */
 const SIZES = [
-  { upTo: 8, bytes: 1024 * 1024 },
-  { upTo: 64, bytes: 256 * 1024 },
+  { upTo: 2, bytes: 1024 * 1024 },
+  { upTo: 16, bytes: 512 * 1024 },
+  { upTo: 64, bytes: 128 * 1024 },
   { upTo: Infinity, bytes: 64 * 1024 },
 ] as const
 
-/** Free buffers that are kept of each size. */
-const KEPT = 16
+/** Bytes of free buffers that are kept. */
+const MOST_FREE_BYTES = 16 * 1024 * 1024
 
 /** Two buffers of equal size for one stream. */
 export type BufferPair = readonly [Uint8Array, Uint8Array]
@@ -15,6 +16,7 @@ export type BufferPair = readonly [Uint8Array, Uint8Array]
 export class BufferPool {
   readonly #free = new Map<number, Uint8Array[]>()
   #streams = 0
+  #freeBytes = 0
 
   /** Buffers for a stream of so many bytes. They belong to the caller until `give`. */
   take(bytes: number): BufferPair {
@@ -28,12 +30,17 @@ export class BufferPool {
     this.#streams -= 1
     for (const buffer of pair) {
       const free = this.#free.get(buffer.length) ?? []
-      if (free.length < KEPT) free.push(buffer)
+      if (this.#freeBytes + buffer.length > MOST_FREE_BYTES) return
+      free.push(buffer)
+      this.#freeBytes += buffer.length
       this.#free.set(buffer.length, free)
     }
   }
 
   #one(size: number): Uint8Array {
-    return this.#free.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size)
+    const free = this.#free.get(size)?.pop()
+    if (free === undefined) return Buffer.allocUnsafeSlow(size)
+    this.#freeBytes -= size
+    return free
   }
 }

@@ -8,6 +8,15 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** Sent with every answer: nothing of ours is framed, sniffed, run or read by pages of other sites. */
+export const SECURITY_HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
+  'Referrer-Policy': 'no-referrer',
+  'X-Frame-Options': 'DENY',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+} as const
+
 /**
  * Answers with a refusal: `X-Error-Code`, `X-Error-Message` and a JSON body. A request whose body was not read ends its
  * connection, so that nobody goes on sending it.
@@ -19,6 +28,7 @@ export function sendRefusal(request: IncomingMessage, response: ServerResponse, 
   }
   const body = Buffer.from(JSON.stringify({ error: refusal.message }))
   response.writeHead(refusal.status, {
+    ...SECURITY_HEADERS,
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': body.length,
     'Cache-Control': 'no-store',

@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { getRequestListener } from '@hono/node-server'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Log } from '../ports.ts'
-import { hasBody, rawRefusal, sendRefusal, type Refusal } from './http-refusal.ts'
+import { hasBody, rawRefusal, SECURITY_HEADERS, sendRefusal, type Refusal } from './http-refusal.ts'
 import { Door, isLoopbackHost, type Visitor } from './http-visitor.ts'
 
 /** Longest request line and headers together, and most headers. */
@@ -20,15 +20,6 @@ const KEEP_ALIVE_MS = 15_000
 const MAX_CONNECTIONS = 512
 /** How long answers that are being sent may go on after the service was asked to close. */
 const GRACE_MS = 3000
-
-/** Sent with every answer; a handler may replace them. */
-const SECURITY_HEADERS = {
-  'X-Content-Type-Options': 'nosniff',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
-  'Referrer-Policy': 'no-referrer',
-  'X-Frame-Options': 'DENY',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-}
 
 /** What a fetch handler (such as Hono's `app.fetch`) is given beside the request: `c.env` there. */
 export interface HttpEnv {
@@ -53,9 +44,12 @@ export interface HttpServiceOptions {
   /** Names besides the host's own: `vault.lan`, or `https://vault.example` where a proxy speaks TLS. */
   readonly names: readonly string[]
   readonly log: Log
-  /** Sees every admitted request first; true when it answers it (now or later). For what must not pass a framework. */
+  /**
+   * Sees every admitted request first; true when it answers it (now or later). For what must not pass a framework. Its
+   * answers carry SECURITY_HEADERS, which it has to send itself.
+   */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse, visitor: Visitor) => boolean
-  /** Answers the rest. What it throws becomes a 500 without details. */
+  /** Answers the rest; its headers replace SECURITY_HEADERS of the same names. What it throws becomes a 500 without details. */
   readonly fetch: (request: Request, env: HttpEnv) => Response | Promise<Response>
   /** Ends the service like its disposal. */
   readonly signal?: AbortSignal
@@ -133,7 +127,6 @@ function requestListener(options: HttpServiceOptions): Listener {
     { overrideGlobalObjects: false, errorHandler: (error) => internalError(name, log, error) },
   )
   return (request, response) => {
-    for (const [header, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(header, value)
     const visitor = refusalOf(request) ?? door.admit(request)
     if ('status' in visitor) {
       sendRefusal(request, response, visitor)
@@ -144,6 +137,7 @@ function requestListener(options: HttpServiceOptions): Listener {
         if (intercept?.(request, response, visitor) === true) return
         visitors.set(request, visitor)
         request.url = wellFormed(request.url ?? '/')
+        for (const [header, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(header, value)
         listener(request, response).catch((error: unknown) => failed(request, response, error))
       } catch (error) {
         failed(request, response, error)

@@ -18,7 +18,7 @@ import {
   treeSizeAnswer,
 } from './api-answers.ts'
 import type { ArchiveView, ReadableArchive } from './archive-view.ts'
-import { BoundedCache } from './bounded-cache.ts'
+import { headersOf, type HotAnswers } from './hot-answers.ts'
 import { MirrorError, notNow } from './mirror-error.ts'
 import type { OllamaDoor } from './ollama-door.ts'
 import { openSnapshot, OtherName, type AccessRule, type OpenedSnapshot } from './open-snapshot.ts'
@@ -27,14 +27,12 @@ import { siblingsJson } from './repo-json.ts'
 import type { RepoList } from './repo-list.ts'
 import { parseTarget, refOf, splitRevision, TYPE_OF_WORD, type RequestTarget } from './request-target.ts'
 
-/** Characters of answers that are kept. */
-const MOST_KEPT = 32_000_000
-
 export interface ApiDeps {
   readonly archive: ReadableArchive
   readonly view: ArchiveView
   readonly list: RepoList
   readonly door: OllamaDoor
+  readonly hot: HotAnswers
 }
 
 /** One question to a JSON route. */
@@ -42,6 +40,7 @@ interface Ask {
   readonly deps: ApiDeps
   readonly visitor: Visitor
   readonly target: RequestTarget
+  readonly url: string
   /** Path as it was asked, for links. */
   readonly path: string
   readonly request: Request
@@ -80,7 +79,8 @@ export function createApi(deps: ApiDeps): Hono<{ Bindings: HttpEnv }> {
     app.on(method, pattern, async (context) => {
       const { visitor, incoming } = context.env
       const url = incoming.url ?? '/'
-      const ask: Ask = { deps, visitor, target: parseTarget(url), path: url.split('?')[0]!, request: context.req.raw }
+      const path = url.split('?')[0]!
+      const ask: Ask = { deps, visitor, url, path, target: parseTarget(url), request: context.req.raw }
       await deps.view.refresh()
       return respond(context, await answer(ask, rule))
     })
@@ -107,11 +107,8 @@ function wrongRoute({ req }: Context<{ Bindings: HttpEnv }>): MirrorError {
 
 function respond(context: Context<{ Bindings: HttpEnv }>, answer: Answer): Response {
   const { visitor, incoming } = context.env
-  const headers: Record<string, string> = { ETag: answer.etag, 'Cache-Control': 'no-cache', ...answer.headers }
-  if (answer.next !== undefined) headers['Link'] = `<${visitor.origin}${answer.next}>; rel="next"`
+  const headers = headersOf(answer, visitor)
   if (incoming.headers['if-none-match'] === answer.etag) return new Response(null, { status: 304, headers })
-  headers['Content-Type'] ??= 'application/json; charset=utf-8'
-  headers['Content-Length'] = String(answer.body.length)
   return new Response(new Uint8Array(answer.body), { status: 200, headers })
 }
 
@@ -155,17 +152,14 @@ async function opened(ask: Ask, rule: AccessRule): Promise<{ opened: OpenedSnaps
   return { opened: await openSnapshot(ask.deps.view, { ref, revision, rule }, ask.visitor), path }
 }
 
-const kept = new WeakMap<ApiDeps, BoundedCache<string, Answer>>()
-
 /** The answer for this address and visitor, made again when the archive has changed. */
 async function cached(ask: Ask, make: () => Promise<Answer> | Answer): Promise<Answer> {
-  const cache = kept.get(ask.deps) ?? new BoundedCache<string, Answer>(MOST_KEPT)
-  kept.set(ask.deps, cache)
-  const key = `${ask.deps.view.version} ${ask.visitor.hasToken} ${ask.path}?${ask.target.query.toString()}`
-  const known = cache.get(key)
+  const { visitor, url, deps } = ask
+  const version = deps.view.version
+  const known = deps.hot.get(url, visitor, version)
   if (known !== undefined) return known
   const answer = await make()
-  cache.set(key, answer, answer.body.length + key.length + 500)
+  deps.hot.set(url, visitor, version, answer)
   return answer
 }
 

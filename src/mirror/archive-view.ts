@@ -55,11 +55,16 @@ export class ArchiveView {
     return this.#version
   }
 
-  /** Waits until what is known is fresh; undefined when it is already. @throws ArchiveError when the catalog cannot be read */
-  refresh(): Promise<void> | undefined {
+  /** Whether what is known may be used without another look. */
+  get isFresh(): boolean {
     const age = this.#archive.clock.now() - this.#checkedAt
-    if (age >= 0 && age < FRESH_MS) return undefined
-    return (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)))
+    return age >= 0 && age < FRESH_MS
+  }
+
+  /** Looks for news unless what is known is fresh. @throws ArchiveError when the catalog cannot be read */
+  async refresh(): Promise<void> {
+    if (this.isFresh) return
+    await (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)))
   }
 
   /** Whether a blob is known to be missing or corrupt, and not known to be good again. */

@@ -5,6 +5,7 @@ import type { BufferPool } from '../lib/buffer-pool.ts'
 import type { Visitor } from '../lib/http-visitor.ts'
 import { commitHeaders } from './api-answers.ts'
 import type { ArchiveView } from './archive-view.ts'
+import { BoundedCache } from './bounded-cache.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import { MirrorError } from './mirror-error.ts'
 import type { OllamaDoor } from './ollama-door.ts'
@@ -20,6 +21,7 @@ export interface FileDeps {
   readonly held: HeldBytes
   readonly pool: BufferPool
   readonly door: OllamaDoor
+  readonly found: FoundFiles
 }
 
 /** One file at a revision, as an address names it. */
@@ -81,6 +83,25 @@ function readBlobTarget(segments: readonly string[]): Omit<FileTarget, 'route'> 
   return ref && { ref, revision: 'main', path: digest }
 }
 
+/** A file that an address led to a moment ago, with all that its answer needs but the bytes. */
+interface FoundFile {
+  readonly file: ViewFile
+  readonly answer: Omit<FileAnswer, 'bytes'>
+}
+
+/** Which files addresses led to: the same ones are asked for again and again. */
+export class FoundFiles {
+  readonly #found = new BoundedCache<string, FoundFile>(10_000)
+
+  get(url: string, visitor: Visitor, version: number): FoundFile | undefined {
+    return this.#found.get(`${version} ${visitor.hasToken} ${url}`)
+  }
+
+  set(url: string, visitor: Visitor, version: number, found: FoundFile): void {
+    this.#found.set(`${version} ${visitor.hasToken} ${url}`, found)
+  }
+}
+
 /** Answers GET and HEAD of a file. @throws MirrorError, OtherName */
 export async function serveFile(
   deps: FileDeps,
@@ -88,18 +109,22 @@ export async function serveFile(
   visitor: Visitor,
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
 ): Promise<void> {
-  const opened = await openSnapshot(deps.view, { ...target, rule: target.route.rule }, visitor)
-  const answer =
-    target.route.name === 'blobs'
-      ? await blobAnswer(deps, opened, target, visitor.origin)
-      : await namedAnswer(deps, opened, target)
-  await sendFile(exchange.request, exchange.response, answer, deps.pool)
-}
-
-async function namedAnswer(deps: FileDeps, opened: OpenedSnapshot, target: FileTarget): Promise<FileAnswer> {
-  const file = fileOf(opened, target)
-  const isPointer = target.route.name === 'raw' && file.isLfs
-  return isPointer ? pointerAnswer(opened, file) : contentAnswer(deps, opened, file, target)
+  const { request, response } = exchange
+  const { version } = deps.view
+  const found = await openSnapshot(deps.view, { ...target, rule: target.route.rule }, visitor)
+  if (target.route.name === 'blobs') {
+    await sendFile(request, response, await blobAnswer(deps, found, target, visitor.origin), deps.pool)
+    return
+  }
+  const file = fileOf(found, target)
+  if (target.route.name === 'raw' && file.isLfs) {
+    await sendFile(request, response, pointerAnswer(found, file), deps.pool)
+    return
+  }
+  const answer = contentAnswer(deps, found, file, target)
+  deps.found.set(request.url ?? '/', visitor, version, { file, answer })
+  const bytes = deps.held.fresh(file) ?? (await deps.held.check(file, found.snapshot))
+  await sendFile(request, response, { ...answer, bytes }, deps.pool)
 }
 
 /** Bytes by their digest, where this repository has them: of a file, or made for Ollama. */
@@ -149,21 +174,18 @@ function fileOf(opened: OpenedSnapshot, { path, ref }: FileTarget): ViewFile {
   throw new MirrorError(404, 'EntryNotFound', message, headers)
 }
 
-async function contentAnswer(
+function contentAnswer(
   deps: FileDeps,
   opened: OpenedSnapshot,
   file: ViewFile,
   target: FileTarget,
-): Promise<FileAnswer> {
-  const { snapshot } = opened
-  const bytes = deps.held.fresh(file) ?? (await deps.held.check(file, snapshot))
+): Omit<FileAnswer, 'bytes'> {
   const linked = file.isLfs ? { 'X-Linked-Etag': etagOf(file), 'X-Linked-Size': String(file.size) } : undefined
   return {
     size: file.size,
     etag: etagOf(file),
     headers: { ...fileHeaders(opened, file, target.revision), ...linked },
-    bytes,
-    open: () => deps.held.open(file, snapshot),
+    open: () => deps.held.open(file, opened.snapshot),
   }
 }
 

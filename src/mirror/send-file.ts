@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BufferPool } from '../lib/buffer-pool.ts'
+import { SECURITY_HEADERS } from '../lib/http-refusal.ts'
 import { pumpBytes, type ByteSource } from '../lib/pump-bytes.ts'
 import { chooseRange, namesTag, type RangeChoice } from './byte-range.ts'
 import { MirrorError } from './mirror-error.ts'
@@ -27,7 +28,7 @@ export async function sendFile(
   pool: BufferPool,
 ): Promise<void> {
   const { headers } = request
-  const shared = { 'Accept-Ranges': 'bytes', ETag: answer.etag, ...answer.headers }
+  const shared = { ...SECURITY_HEADERS, 'Accept-Ranges': 'bytes', ETag: answer.etag, ...answer.headers }
   if (headers['if-match'] !== undefined && !namesTag(headers['if-match'], answer.etag)) {
     throw new MirrorError(412, 'PreconditionFailed', 'The file has another ETag', shared)
   }

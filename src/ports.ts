@@ -101,6 +101,11 @@ export interface RangeBody extends AsyncDisposable {
   readonly totalSize: number
   /** Moves the whole body into the sink. Resolves only when exactly the promised bytes are there. @throws TRANSFER_* */
   into(sink: ByteSink, signal: AbortSignal): Promise<void>
+  /**
+   * Asks for another range of the same file before this one has come, on the same connection; undefined where that cannot
+   * be. @throws as openRange
+   */
+  ahead(start: number, end: number, signal: AbortSignal): Promise<RangeBody> | undefined
   /** Identity-coded bytes. Ends normally only when exactly the promised number arrived; throws TRANSFER_* else. */
   chunks(): AsyncIterable<Uint8Array>
 }

@@ -35,7 +35,7 @@ export function checkConfigText(text: string, source: string, env: NodeJS.Proces
 /** A section whose keys are all commented out is an empty value in YAML: it means "as if it were not there". */
 function withoutEmptySections(value: unknown): unknown {
   if (!isGroup(value)) return value
-  const sections = ['hub', 'budget', 'license', 'scrub', 'serve', 'log', 'notify', 'smtp', 'views']
+  const sections = ['hub', 'budget', 'download', 'license', 'scrub', 'serve', 'log', 'notify', 'smtp', 'views']
   const kept = Object.create(null) as Record<string, unknown>
   for (const [key, child] of Object.entries(value)) {
     if (child !== null || !sections.includes(key)) kept[key] = child

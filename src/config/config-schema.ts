@@ -121,6 +121,13 @@ const budgetSchema = z.strictObject({
     .describe('Local time in which large files are fetched; outside it only listings and small files move.'),
 })
 
+const downloadSchema = z.strictObject({
+  sequential: z
+    .boolean()
+    .prefault(false)
+    .describe('For hard disks: one connection a file, and one write after another in the order of the file.'),
+})
+
 const licenseSchema = z.strictObject({
   allow: z
     .array(line(128).transform((key) => key.toLowerCase()))
@@ -235,6 +242,7 @@ export const configSchema = z
       .describe("Folder of the archive; relative to this file's folder. WEIGHTVAULT_ARCHIVE wins over this."),
     hub: hubSchema.prefault({}).describe('The Hub that is watched.'),
     budget: budgetSchema.prefault({}).describe('Limits on disk and bandwidth.'),
+    download: downloadSchema.prefault({}).describe('How large files are fetched and written.'),
     watch: z
       .array(watchSchema)
       .max(MAX_WATCHES, { error: `At most ${MAX_WATCHES} entries` })

@@ -42,6 +42,10 @@ budget:
   # Local time in which large files are fetched; outside it only listings and small files move. Default: always.
   # window: "23:00-07:00"
 
+download:
+  # For hard disks: one connection a file, and one write after another in the order of the file.
+  sequential: false
+
 watch:
   # Each entry has one of org, user or repo (owner/name, or datasets/owner/name).
   - org: Qwen

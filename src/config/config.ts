@@ -61,6 +61,8 @@ export interface Config {
     /** Undefined = at any time. Local time. */
     readonly window: DailyWindow | undefined
   }
+  /** `sequential`: for disks with a moving head. */
+  readonly download: { readonly sequential: boolean }
   readonly watch: readonly WatchEntry[]
   /** Licence keys in lower case. */
   readonly license: { readonly allow: readonly string[] }
@@ -112,6 +114,7 @@ export function resolveConfig(file: ConfigFileValues, around: ConfigSurroundings
       bytesPerSecond: file.budget.rate,
       window: file.budget.window,
     },
+    download: file.download,
     watch: file.watch.map(resolveWatch),
     license: { allow: file.license.allow },
     scrub: { everyMs: file.scrub.every, bytesPerSecond: file.scrub.rate },

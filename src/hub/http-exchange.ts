@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { HeaderMap } from './http-headers.ts'
+import type { ByteSink } from '../ports.ts'
 import { toTransportError, TransportError } from './transport-error.ts'
 import type { Target } from './url-target.ts'
 
@@ -25,6 +26,10 @@ export interface HttpAnswer {
   readonly headers: HeaderMap
   /** The next piece, undefined at the end. @throws TransportError, or the signal's reason */
   next(): Promise<Uint8Array | undefined>
+  /** Moves the whole body into a sink, without a copy. Only where the connection can. @throws as next */
+  into?(sink: ByteSink, signal: AbortSignal): Promise<void>
+  /** Sends another request behind this one on the same connection; undefined when it takes none. */
+  ahead?(request: HttpRequest, limits: ExchangeLimits, signal: AbortSignal): Promise<HttpAnswer> | undefined
   /** Gives up: an unfinished body's socket is destroyed. */
   discard(): void
 }

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Clock, Log } from '../ports.ts'
 import type { AddressGuard } from './address-guard.ts'
+import type { BulkPool } from './bulk-pool.ts'
 import { type Endpoint, isEndpoint } from './endpoint.ts'
 import type { QuotaGate } from './quota.ts'
 import type { Target } from './url-target.ts'
@@ -44,6 +45,8 @@ export interface HubContext {
   readonly api: Pick<Dispatcher, 'dispatch'>
   /** File bytes: connections of their own, so that long transfers never hold up a poll. */
   readonly bulk: Pick<Dispatcher, 'dispatch'>
+  /** File bytes straight from the socket, where answers are plain; undefined behind a proxy. */
+  readonly plain: BulkPool | undefined
   /** Small files: thousands share these connections, and wait for no large one. */
   readonly small: Pick<Dispatcher, 'dispatch'>
 }

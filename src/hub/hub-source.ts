@@ -3,6 +3,7 @@ import type { Clock, HubSource, Log } from '../ports.ts'
 import type { ResolveName } from '../lib/private-address.ts'
 import { AddressGuard } from './address-guard.ts'
 import { askRepo } from './ask-repo.ts'
+import { BulkPool } from './bulk-pool.ts'
 import { readEndpoint } from './endpoint.ts'
 import { fetchSmall } from './fetch-small.ts'
 import { createDispatcher, type ProxyOptions } from './http-agent.ts'
@@ -44,6 +45,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
   const onWaiting = options.onWaiting ?? (() => undefined)
   const api = createDispatcher(guard, options.proxy, deadlines.connectMs)
   const bulk = createDispatcher(guard, options.proxy, deadlines.connectMs)
+  const plain = options.proxy === undefined ? new BulkPool(guard, deadlines.connectMs) : undefined
   const small = createDispatcher(guard, options.proxy, deadlines.connectMs)
   const context: HubContext = {
     endpoint,
@@ -58,6 +60,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     random: Math.random,
     api,
     bulk,
+    plain,
     small,
   }
   return {
@@ -73,7 +76,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     openRange: (resolved, start, end, signal) => openRange(context, resolved, { start, end }, signal),
     fetchSmall: (file, into, signal) => fetchSmall(context, file, into, signal),
     async close() {
-      await Promise.all([api.destroy(), bulk.destroy(), small.destroy()])
+      await Promise.all([api.destroy(), bulk.destroy(), plain?.destroy(), small.destroy()])
     },
   }
 }

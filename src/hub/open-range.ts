@@ -2,8 +2,9 @@ import { decodeDigits } from '../domain/decode.ts'
 import type { ArchiveError } from '../domain/errors.ts'
 import type { RangeBody, ResolvedFile } from '../ports.ts'
 import { readQuota } from './ask-hub.ts'
+import { NotPlainError } from './bulk-connection.ts'
 import { isEndpoint } from './endpoint.ts'
-import { exchange, type HttpAnswer } from './http-exchange.ts'
+import { exchange, type ExchangeLimits, type HttpAnswer, type HttpRequest } from './http-exchange.ts'
 import { headerText, parseContentEtag, parseContentRange } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
 import { redirectRefused } from './hub-errors.ts'
@@ -50,19 +51,24 @@ export async function openRange(
   throw redirectRefused(wanted.what, `there were more than ${MAX_REDIRECTS}`)
 }
 
-async function send(context: HubContext, wanted: Wanted, target: Target, signal: AbortSignal): Promise<HttpAnswer> {
-  const { headersMs, idleMs, transferMs } = context.deadlines
-  const limits = { headersMs, idleMs, totalMs: transferMs }
+function limitsOf({ deadlines }: HubContext): ExchangeLimits {
+  return { headersMs: deadlines.headersMs, idleMs: deadlines.idleMs, totalMs: deadlines.transferMs }
+}
+
+function requestFor(context: HubContext, wanted: Wanted, target: Target): HttpRequest {
   // Any coding but identity makes a CDN ignore the range, and the bytes are not the file's.
   const extra: Record<string, string> = { accept: '*/*', 'accept-encoding': 'identity' }
   if (wanted.end > 0) extra['range'] = `bytes=${wanted.start}-${wanted.end - 1}`
-  const headers = requestHeaders(context, target, extra)
+  return { method: 'GET', target, headers: requestHeaders(context, target, extra) }
+}
+
+async function send(context: HubContext, wanted: Wanted, target: Target, signal: AbortSignal): Promise<HttpAnswer> {
   // File bytes from the Hub's own address may be charged to its quota; those from a CDN are not.
   const route = target.path.includes('/resolve/') ? 'resolve' : 'resolve-cache'
   const permit = isEndpoint(context.endpoint, target) ? await context.quota.enter(route, signal) : undefined
   let isAnswered = false
   try {
-    const answer = await exchange(context.bulk, { method: 'GET', target, headers }, limits, signal)
+    const answer = await get(context, requestFor(context, wanted, target), signal)
     isAnswered = true
     permit?.leave(readQuota(answer.headers))
     return answer
@@ -71,6 +77,19 @@ async function send(context: HubContext, wanted: Wanted, target: Target, signal:
   } finally {
     if (!isAnswered) permit?.leave('failed')
   }
+}
+
+/** Straight from the socket where the answer is plain; what is not is asked for again by a complete HTTP client. */
+async function get(context: HubContext, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+  const limits = limitsOf(context)
+  if (context.plain?.suits(request.target) === true) {
+    try {
+      return await context.plain.fetch(request, limits, signal)
+    } catch (thrown) {
+      if (!(thrown instanceof NotPlainError)) throw thrown
+    }
+  }
+  return exchange(context.bulk, request, limits, signal)
 }
 
 async function judge(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): Promise<RangeBody> {
@@ -89,9 +108,48 @@ async function judge(context: HubContext, wanted: Wanted, answer: HttpAnswer, ta
   if (length !== undefined && length !== end - start) {
     throw invalid(wanted, `${length} bytes are announced where ${end - start} belong`)
   }
-  return createRangeBody(answer, { start, length: end - start, totalSize: total }, (thrown) =>
-    thrown instanceof TransportError ? transferError(thrown, wanted.what, target) : thrown,
+  return createRangeBody(
+    answer,
+    { start, length: end - start, totalSize: total },
+    {
+      explain: (thrown) => (thrown instanceof TransportError ? transferError(thrown, wanted.what, target) : thrown),
+      ahead: (next, nextSignal) => askAhead(context, { ...wanted, ...next }, { before: answer, target }, nextSignal),
+    },
   )
+}
+
+/** The next range of the same file on the same connection; undefined where that cannot be. */
+function askAhead(
+  context: HubContext,
+  wanted: Wanted,
+  { before, target }: { readonly before: HttpAnswer; readonly target: Target },
+  signal: AbortSignal,
+): Promise<RangeBody> | undefined {
+  // What the Hub itself serves may be charged to its quota, and has to ask for a place first.
+  if (isEndpoint(context.endpoint, target)) return undefined
+  const sent = before.ahead?.(requestFor(context, wanted, target), limitsOf(context), signal)
+  return sent && judgeAhead(context, wanted, sent, target)
+}
+
+async function judgeAhead(
+  context: HubContext,
+  wanted: Wanted,
+  sent: Promise<HttpAnswer>,
+  target: Target,
+): Promise<RangeBody> {
+  let answer: HttpAnswer
+  try {
+    answer = await sent
+  } catch (thrown) {
+    if (thrown instanceof NotPlainError) throw invalid(wanted, 'the answer is not plain HTTP')
+    throw thrown instanceof TransportError ? transferError(thrown, wanted.what, target) : thrown
+  }
+  try {
+    return await judge(context, wanted, answer, target)
+  } catch (thrown) {
+    answer.discard()
+    throw thrown
+  }
 }
 
 /** The Hub's own answers say what they are about; a CDN's ETag is a hash of another kind. */

@@ -11,20 +11,28 @@ export interface PromisedBytes {
 
 const HINT = 'What arrived is kept only after it is verified. It will be tried again.'
 
+/** How a body speaks to the rest of its source. */
+export interface BodyLinks {
+  /** Makes of what broke the exchange what the caller understands. */
+  readonly explain: (thrown: unknown) => unknown
+  /** Asks for another range on the same connection. */
+  readonly ahead: (
+    range: { readonly start: number; readonly end: number },
+    signal: AbortSignal,
+  ) => Promise<RangeBody> | undefined
+}
+
 /**
  * The body of a checked answer. Its chunks end normally only when exactly the promised number of bytes came.
- * @param explain makes of what broke the exchange what the caller understands
  */
-export function createRangeBody(
-  answer: HttpAnswer,
-  promised: PromisedBytes,
-  explain: (thrown: unknown) => unknown,
-): RangeBody {
+export function createRangeBody(answer: HttpAnswer, promised: PromisedBytes, links: BodyLinks): RangeBody {
+  const { explain } = links
   return {
     start: promised.start,
     end: promised.start + promised.length,
     totalSize: promised.totalSize,
     into: (sink, signal) => moveInto(answer, promised.length, sink, explain, signal),
+    ahead: (start, end, signal) => links.ahead({ start, end }, signal),
     chunks: () => readExactly(answer, promised.length, explain),
     async [Symbol.asyncDispose]() {
       answer.discard()
@@ -39,6 +47,13 @@ async function moveInto(
   explain: (thrown: unknown) => unknown,
   signal: AbortSignal,
 ): Promise<void> {
+  if (answer.into !== undefined) {
+    try {
+      return await answer.into(sink, signal)
+    } catch (thrown) {
+      throw explain(thrown)
+    }
+  }
   for await (const chunk of readExactly(answer, length, explain)) {
     for (let rest = chunk; rest.length > 0;) {
       const view = sink.view()

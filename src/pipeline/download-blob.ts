@@ -3,12 +3,16 @@ import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { Job } from '../catalog-rows.ts'
-import type { Digests, HubFile, PartialFile, ResolvedFile } from '../ports.ts'
+import type { Digests, HubFile, HubSource, PartialFile, ResolvedFile } from '../ports.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
 import type { PipelineDeps } from './deps.ts'
+import { fillRanges, RangeIgnored, type FillOptions } from './fill-ranges.ts'
+import { LaneBudget } from './lane-budget.ts'
 
-/** Bytes asked for in one request: bounds what one broken answer costs, far below every client's and proxy's limits. */
-const REQUEST_BYTES = 64 * 1024 * 1024
+/** Times that bytes on disk may turn out to be damaged before a disk is no longer trusted with a file. */
+const MAX_DAMAGES = 3
+/** How long it is believed that the download may go on. */
+const MAY_CONTINUE_MS = 250
 
 /** Failures in a row without a byte of progress before a source is given up for now. */
 const MAX_FRUITLESS_TRIES = 5
@@ -101,10 +105,17 @@ async function bringFrom(
   signal: AbortSignal,
 ): Promise<Digests> {
   await using partial = await deps.blobs.openPartial(job.key, job.size, signal)
-  deps.progress.started(source, job.size, partial.position)
+  deps.progress.started(source, job.size, partial.heldBytes)
   try {
-    await fillPartial({ deps, job, source, partial, shared }, signal)
-    return await partial.finish(signal)
+    for (let damages = 0; ; damages += 1) {
+      await fillPartial({ deps, job, source, partial, shared }, signal)
+      try {
+        return await partial.finish(signal)
+      } catch (error) {
+        if (errorCodeOf(error) !== 'PARTIAL_DAMAGED' || damages >= MAX_DAMAGES) throw error
+        deps.log.warn({ component: 'download', key: job.key, err: error }, 'damaged blocks are fetched again')
+      }
+    }
   } catch (error) {
     deps.progress.ended(source)
     throw error
@@ -128,28 +139,73 @@ interface Transfer {
   readonly shared: SharedTransfer
 }
 
-/** Appends ranges until the partial is whole. Progress forgives earlier failures; a signed link is renewed when it expires. */
+/** Fetches until the partial is whole. Progress forgives earlier failures; a signed link is renewed when it expires. */
 async function fillPartial(transfer: Transfer, signal: AbortSignal): Promise<void> {
   const { deps, job, source, partial } = transfer
   let resolved: ResolvedFile | undefined
+  let whole = false
   let fruitless = 0
-  while (partial.position < job.size) {
-    const before = partial.position
-    if (!(await transfer.shared.mayContinue(job))) throw new HeldBack('the queue was paused or the window closed')
+  while (partial.heldBytes < job.size) {
+    const before = partial.heldBytes
+    await mayContinue(transfer)
     try {
       resolved ??= await resolveChecked(deps, job, source, signal)
-      await appendRange(transfer, resolved, signal)
-      fruitless = 0
+      await fillRanges(fillOptions(transfer, resolved, whole), signal)
     } catch (error) {
       signal.throwIfAborted()
+      if (error instanceof RangeIgnored) {
+        // What is here may belong to other bytes, so nothing is appended on trust.
+        await partial.restart()
+        fruitless += whole ? 1 : 0
+        whole = true
+        if (fruitless < MAX_FRUITLESS_TRIES) continue
+        throw new ArchiveError('TRANSFER_INTERRUPTED', 'the server sends whole files only, and none arrived whole')
+      }
       const code = errorCodeOf(error)
-      if (ERROR_CODES[code].retry !== 'now') throw error
-      fruitless = partial.position > before ? 0 : fruitless + 1
+      if (error instanceof HeldBack || ERROR_CODES[code].retry !== 'now') throw error
+      fruitless = partial.heldBytes > before ? 0 : fruitless + 1
       if (fruitless >= MAX_FRUITLESS_TRIES) throw error
       if (code === 'LINK_EXPIRED') resolved = undefined
       if (fruitless > 0) await deps.clock.sleep(200 * 2 ** fruitless, signal)
     }
   }
+}
+
+function fillOptions(transfer: Transfer, resolved: ResolvedFile, whole: boolean): FillOptions {
+  const { deps, job, source, partial, shared } = transfer
+  let believedUntilMs = 0
+  return {
+    hub: deps.hub,
+    source,
+    resolved,
+    size: job.size,
+    partial,
+    bucket: shared.bucket,
+    budget: budgetOf(deps),
+    whole,
+    onBytes: (bytes) => deps.progress.moved(source, bytes),
+    mayContinue: async () => {
+      const now = deps.clock.now()
+      if (now < believedUntilMs) return
+      await mayContinue(transfer)
+      believedUntilMs = now + MAY_CONTINUE_MS
+    },
+  }
+}
+
+async function mayContinue({ shared, job }: Transfer): Promise<void> {
+  if (!(await shared.mayContinue(job))) throw new HeldBack('the queue was paused or the window closed')
+}
+
+const budgets = new WeakMap<HubSource, LaneBudget>()
+
+/** One for all downloads from a Hub in this process, so that what was learnt about a host is not forgotten. */
+function budgetOf({ hub, clock }: PipelineDeps): LaneBudget {
+  const known = budgets.get(hub)
+  if (known !== undefined) return known
+  const budget = new LaneBudget(clock)
+  budgets.set(hub, budget)
+  return budget
 }
 
 async function resolveChecked(
@@ -175,25 +231,4 @@ async function resolveChecked(
     })
   }
   return resolved
-}
-
-async function appendRange(transfer: Transfer, resolved: ResolvedFile, signal: AbortSignal): Promise<void> {
-  const { deps, job, source, partial, shared } = transfer
-  const start = partial.position
-  const end = Math.min(job.size, start + REQUEST_BYTES)
-  await using body = await deps.hub.openRange(resolved, start, end, signal)
-  if (body.totalSize !== job.size) {
-    throw new ArchiveError(
-      'TRANSFER_INVALID',
-      `${displayName(source.path)} of ${printRepo(source.ref)} is served with ${body.totalSize} bytes instead of ${job.size}`,
-      { hint: 'nothing was stored; it is tried again later' },
-    )
-  }
-  // The server ignored the range: what is here may belong to other bytes, so nothing is appended on trust.
-  if (body.start === 0 && start > 0) await partial.restart()
-  for await (const chunk of body.chunks()) {
-    await shared.bucket?.take(chunk.length, signal)
-    await partial.append(chunk, signal)
-    deps.progress.moved(source, chunk.length)
-  }
 }

@@ -18,8 +18,10 @@ export interface BlockClaimOptions {
   readonly first: number
   readonly end: number
   readonly begun: BegunBlock | undefined
-  /** Whether more memory may be taken now. Throws what makes it pointless to go on. */
+  /** Whether more memory may be taken now. */
   readonly mayFill: () => boolean
+  /** Throws what makes it pointless to go on. */
+  readonly assertUsable: () => void
   readonly onFull: (filled: FilledBlock) => void
   /** The claim ends; blocks from `index` on are claimed no more, the first of them may be begun. */
   readonly onReleased: (index: number, end: number, begun: BegunBlock | undefined) => void
@@ -77,6 +79,7 @@ export class BlockClaim implements PartialRange {
   async room(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted()
+      this.#options.assertUsable()
       if (this.#isReleased || this.position === this.end || this.view() !== undefined) return
       await this.#options.memory.whenFree(signal)
     }

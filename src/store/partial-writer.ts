@@ -116,6 +116,7 @@ export class PartialWriter {
       ...run,
       begun,
       mayFill: () => this.#mayFill(),
+      assertUsable: () => this.#assertUsable(),
       onFull: (filled) => this.#onFull(filled),
       onReleased: (index, end, left) => this.#onReleased(index, end, left),
     })
@@ -251,8 +252,7 @@ export class PartialWriter {
 
   /** Whether a claim may take memory now: what a kill loses stays below one piece a connection. */
   #mayFill(): boolean {
-    this.#assertUsable()
-    return this.#writer.backlog < MAX_BACKLOG * Math.max(1, this.#claims)
+    return this.#failure === undefined && this.#writer.backlog < MAX_BACKLOG * Math.max(1, this.#claims)
   }
 
   #onReleased(index: number, end: number, begun: BegunBlock | undefined): void {

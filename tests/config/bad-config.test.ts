@@ -41,7 +41,7 @@ const EXACT: readonly (readonly [name: string, yaml: string, message: string])[]
   [
     'a key named __proto__',
     '__proto__: { archive: /etc }',
-    'weightvault.yaml:1:1: __proto__: Unknown key; known here: archive, hub, budget, watch, license, scrub, serve, views, notify, smtp, log',
+    'weightvault.yaml:1:1: __proto__: Unknown key; known here: archive, hub, budget, download, watch, license, scrub, serve, views, notify, smtp, log',
   ],
   [
     'a key named constructor',
@@ -51,7 +51,7 @@ const EXACT: readonly (readonly [name: string, yaml: string, message: string])[]
   [
     'a key with terminal escapes',
     '"\\e]0;evil\\a": 1',
-    'weightvault.yaml:1:1: "\\u001b]0;evil\\u0007": Unknown key; known here: archive, hub, budget, watch, license, scrub, serve, views, notify, smtp, log',
+    'weightvault.yaml:1:1: "\\u001b]0;evil\\u0007": Unknown key; known here: archive, hub, budget, download, watch, license, scrub, serve, views, notify, smtp, log',
   ],
   [
     'a key that stands twice',

@@ -35,6 +35,7 @@ test('loadConfig without file, flags and variables gives the documented defaults
         },
       },
     ],
+    download: { sequential: false },
     license: { allow: ['apache-2.0', 'mit'] },
     scrub: { everyMs: 2_592_000_000, bytesPerSecond: 100e6 },
     serve: {

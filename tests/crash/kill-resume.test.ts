@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { generated } from '../support/content/generated.ts'
-import { Sandbox } from '../support/sandbox.ts'
+import { Sandbox, WATCH_QWEN } from '../support/sandbox.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { killAt } from './kill-at.ts'
 
@@ -18,7 +18,8 @@ test('a kill costs at most the piece under way: what is on disk is not fetched a
     files: [{ path: 'model.safetensors', content: generated('big', size), lfs: true }],
   })
   hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 256 * 1024, everyMs: 3 } })
-  await using sandbox = await Sandbox.make(hub)
+  // One connection, so that what is under way is known.
+  await using sandbox = await Sandbox.make(hub, `${WATCH_QWEN}\ndownload: { sequential: true }\n`)
 
   let resumedAt = 0
   for (const target of [30 * MIB, 62 * MIB]) {

@@ -14,6 +14,7 @@ import type { ResolvedFile } from '../../src/ports.ts'
 import { hubFile, hubUnderTest, readAll, repoRef, SHORT_DEADLINES } from './support/hub-under-test.ts'
 import { reply, startRawServer } from './support/raw-server.ts'
 import { SELF_SIGNED_CERT, SELF_SIGNED_KEY } from './support/self-signed.ts'
+import { until } from './support/until.ts'
 
 const { signal } = new AbortController()
 const ROW = JSON.stringify({ _id: 'a'.repeat(24), id: 'Qwen/A' })
@@ -211,9 +212,13 @@ test('long transfers leave connections for questions', async () => {
     else socket.write('HTTP/1.1 200 X\r\ncontent-length: 5\r\n\r\n')
   })
   await using it = hubUnderTest(hub.origin)
-  const open = Array.from({ length: 20 }, () => it.hub.openRange(bytesAt(`${hub.origin}/x`), 0, 5, signal))
+  let opened = 0
+  const open = Array.from({ length: 20 }, async () => {
+    await it.hub.openRange(bytesAt(`${hub.origin}/x`), 0, 5, signal)
+    opened += 1
+  })
   const settled = Promise.allSettled(open)
-  await open[0]
+  await until(() => opened === 16)
 
   const answer = await it.hub.askRepo(repoRef('Qwen/A'), signal)
 

@@ -26,6 +26,7 @@ export interface SendOptions {
 /** Sends the body after the headers were set; resolves when it is over, in whichever way. */
 export async function sendBody(response: ServerResponse, source: BodySource, options: SendOptions): Promise<void> {
   const { fault } = options
+  if (!(await hasTurn(response))) return
   const total = source.end - source.start + source.extra
   const stop = Math.min(total, fault.cutAfter ?? Infinity, fault.shortBody ?? Infinity, stallAt(fault))
   response.flushHeaders()
@@ -37,6 +38,15 @@ export async function sendBody(response: ServerResponse, source: BodySource, opt
     sent += chunk.length
   }
   await endBody(response, fault, stop < total)
+}
+
+/** A request that came ahead has no socket to answer on before the ones before it are answered. */
+async function hasTurn(response: ServerResponse): Promise<boolean> {
+  if (response.socket !== null) return true
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  response.once('socket', () => resolve(true))
+  response.req.socket.once('close', () => resolve(false))
+  return promise
 }
 
 function stallAt(fault: Fault): number {

@@ -1,0 +1,105 @@
+/**
+ * The download path of the program as a process of its own: resolve, download, verify, publish, without catalog and
+ * watching. Options as JSON in the first argument. The archive folder is made when it is missing, and resumed when not.
+ */
+import { parseCommitId, parseSha256 } from '../../src/domain/digest.ts'
+import { parseRepoName } from '../../src/domain/repo.ts'
+import type { Job } from '../../src/catalog-rows.ts'
+import { createHubSource } from '../../src/hub/hub-source.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { HashPool } from '../../src/lib/hash-files.ts'
+import { downloadBlob } from '../../src/pipeline/download-blob.ts'
+import type { PipelineDeps } from '../../src/pipeline/deps.ts'
+import { verifyBlob } from '../../src/pipeline/verify-blob.ts'
+import type { Log, Progress } from '../../src/ports.ts'
+import { createBlobStore } from '../../src/store/blob-store.ts'
+import { openArchiveFolder } from '../../src/store/marker.ts'
+
+export interface EngineOptions {
+  readonly hub: string
+  readonly archive: string
+  readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[]
+  /** Files at the same time. */
+  readonly atOnce: number
+}
+
+const silent = (): void => undefined
+const LOG: Log = {
+  debug: silent,
+  info: silent,
+  warn: (fields, message) => console.error(message, fields),
+  error: silent,
+}
+const PROGRESS: Progress = {
+  polled: silent,
+  listed: silent,
+  total: silent,
+  started: silent,
+  moved: silent,
+  ended: silent,
+  finished: silent,
+  failed: silent,
+  sealed: silent,
+  events: silent,
+  verified: silent,
+  waiting: silent,
+}
+
+async function main(): Promise<void> {
+  const options = JSON.parse(process.argv[2] ?? '{}') as EngineOptions
+  const { signal } = new AbortController()
+  await using hashPool = new HashPool()
+  const { archiveId } = await openArchiveFolder(options.archive, { create: true })
+  const hub = createHubSource({
+    endpoint: options.hub,
+    token: undefined,
+    proxy: undefined,
+    userAgent: 'weightvault-bench',
+    clock: systemClock,
+    log: LOG,
+  })
+  const deps = {
+    hub,
+    blobs: createBlobStore({ root: options.archive, archiveId, hashPool, log: LOG }),
+    clock: systemClock,
+    log: LOG,
+    progress: PROGRESS,
+    witness: { lookUp: () => [] },
+  } as unknown as PipelineDeps
+  const shared = { bucket: undefined, closed: new Map(), mayContinue: () => Promise.resolve(true) }
+  const jobs = options.files.map(jobOf)
+  const worker = async (): Promise<void> => {
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+      const { digests, source } = await downloadBlob(deps, job, shared, signal)
+      await verifyBlob(deps, job, digests, source, signal)
+    }
+  }
+  await Promise.all(Array.from({ length: options.atOnce }, worker))
+  await hub.close()
+}
+
+function jobOf(file: EngineOptions['files'][number], index: number): Job {
+  const [name, commit, sha256] = [parseRepoName('Qwen/Bench'), parseCommitId('a'.repeat(40)), parseSha256(file.sha256)]
+  if (name === undefined || commit === undefined || sha256 === undefined) throw new Error('the options are not valid')
+  return {
+    jobId: index,
+    key: `sha256-${sha256}`,
+    size: file.size,
+    isSmall: false,
+    attempts: 0,
+    lastCode: undefined,
+    sources: [
+      {
+        ref: { type: 'model', name },
+        commit,
+        path: file.path,
+        origin: 'hub',
+        repoId: 1,
+        faults: 0,
+        notBeforeMs: 0,
+      },
+    ],
+  }
+}
+
+await main()

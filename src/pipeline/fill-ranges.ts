@@ -1,0 +1,197 @@
+import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
+import { displayName } from '../domain/file-name.ts'
+import { printRepo } from '../domain/repo.ts'
+import type { TokenBucket } from '../lib/token-bucket.ts'
+import type { HubFile, HubSource, PartialFile, PartialRange, RangeBody, ResolvedFile } from '../ports.ts'
+import type { Lane, LaneBudget } from './lane-budget.ts'
+import { PacedSink } from './paced-sink.ts'
+
+/** Bytes of one request: what one broken answer costs at most. */
+const PIECE_BYTES = 4 * 1024 * 1024
+/** Towards the end of a file, so that all connections end together. */
+const SMALLEST_PIECE_BYTES = 1024 * 1024
+
+/** The server sent the whole file instead of a range. */
+export class RangeIgnored extends Error {
+  override readonly name = 'RangeIgnored'
+}
+
+export interface FillOptions {
+  readonly hub: HubSource
+  readonly source: HubFile
+  readonly resolved: ResolvedFile
+  readonly size: number
+  readonly partial: PartialFile
+  readonly bucket: TokenBucket | undefined
+  readonly budget: LaneBudget
+  /** One request for everything, for a server that knows no ranges. */
+  readonly whole: boolean
+  readonly onBytes: (bytes: number) => void
+  /** Asked before each request. @throws what ends the download for now */
+  readonly mayContinue: () => Promise<void>
+}
+
+/**
+ * Fetches what is missing of a file over as many connections as the budget gives. Ranges come in order from one queue,
+ * so that the file is hashed while it arrives. A connection that breaks ends; what it had left is fetched by the others,
+ * or by the next call.
+ * @throws the first failure, once every connection has ended; RangeIgnored
+ */
+export async function fillRanges(options: FillOptions, signal: AbortSignal): Promise<void> {
+  await new RangeFill(options, signal).run()
+}
+
+class RangeFill {
+  readonly #options: FillOptions
+  readonly #host: string
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #lanes = new Set<Promise<void>>()
+  /** Bytes of ranges that are under way. */
+  #claimed = 0
+  #failure: Error | undefined
+  /** No more requests: the link is no longer good, or everything is claimed. */
+  #isEnding = false
+
+  constructor(options: FillOptions, signal: AbortSignal) {
+    this.#options = options
+    this.#host = new URL(options.resolved.url).host
+    this.#signal = AbortSignal.any([signal, this.#stop.signal])
+  }
+
+  async run(): Promise<void> {
+    const endRoom = this.#options.budget.onRoom(() => this.#widen())
+    try {
+      while (!this.#isEnding && this.#failure === undefined) {
+        this.#widen()
+        if (this.#lanes.size > 0) break
+        await this.#nextRoom()
+      }
+      while (this.#lanes.size > 0) await Promise.all(this.#lanes)
+    } finally {
+      endRoom()
+    }
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  get #unclaimed(): number {
+    return this.#options.size - this.#options.partial.heldBytes - this.#claimed
+  }
+
+  /** Starts connections while there is work and room for one. */
+  #widen(): void {
+    const { budget, partial, whole } = this.#options
+    const most = whole ? 1 : partial.maxRanges
+    while (!this.#isEnding && this.#lanes.size < most && this.#unclaimed > 0) {
+      const lane = budget.enter(this.#host, this.#lanes.size === 0)
+      if (lane === undefined) return
+      // Counted from now on, although its range is claimed a moment later.
+      const running: Promise<void> = this.#runLane(lane).finally(() => this.#lanes.delete(running))
+      this.#lanes.add(running)
+      if (this.#lanes.size * SMALLEST_PIECE_BYTES >= this.#unclaimed) return
+    }
+  }
+
+  async #nextRoom(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const end = this.#options.budget.onRoom(resolve)
+    const onAbort = (): void => resolve()
+    this.#signal.addEventListener('abort', onAbort, { once: true })
+    await promise
+    end()
+    this.#signal.removeEventListener('abort', onAbort)
+    this.#signal.throwIfAborted()
+  }
+
+  /** Never rejects. */
+  async #runLane(lane: Lane): Promise<void> {
+    try {
+      await this.#fetchRanges(lane)
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error : new Error(String(error))
+      const mayOthersGoOn = ERROR_CODES[errorCodeOf(error)].retry === 'now' && !(error instanceof RangeIgnored)
+      this.#isEnding = true
+      if (!mayOthersGoOn) this.#stop.abort(error)
+    } finally {
+      lane.leave()
+    }
+  }
+
+  async #fetchRanges(lane: Lane): Promise<void> {
+    let next = await this.#claim()
+    let answer: Promise<RangeBody> | undefined
+    while (next !== undefined) {
+      const range: PartialRange = next
+      const asked = answer ?? this.#open(range)
+      next = undefined
+      answer = undefined
+      try {
+        await using body = await asked
+        this.#check(body, range)
+        if (lane.mayStay() && this.#mayAskAhead()) {
+          next = await this.#claim()
+          answer = next && body.ahead(next.start, next.end, this.#signal)
+          // It is awaited in its turn; until then its failure is nobody's.
+          answer?.catch(() => undefined)
+        }
+        await this.#move(body, range, lane)
+      } catch (error) {
+        await answer?.then((body) => body[Symbol.asyncDispose]()).catch(() => undefined)
+        this.#release(next)
+        throw error
+      } finally {
+        this.#release(range)
+      }
+      if (next === undefined && lane.mayStay()) next = await this.#claim()
+    }
+  }
+
+  /** The next range; undefined when there is none, or no more are wanted. */
+  async #claim(): Promise<PartialRange | undefined> {
+    if (this.#isEnding) return undefined
+    await this.#options.mayContinue()
+    const { partial, size, whole } = this.#options
+    const share = Math.max(SMALLEST_PIECE_BYTES, Math.floor(this.#unclaimed / (2 * Math.max(1, this.#lanes.size))))
+    const range = await partial.claim(whole ? size : Math.min(PIECE_BYTES, share), this.#signal)
+    if (range !== undefined) this.#claimed += range.end - range.start
+    return range
+  }
+
+  #release(range: PartialRange | undefined): void {
+    if (range === undefined) return
+    this.#claimed -= range.end - range.start
+    range.release()
+  }
+
+  /** Not at the end of a file: there each connection takes what is left when it is free. */
+  #mayAskAhead(): boolean {
+    return !this.#options.whole && this.#unclaimed > this.#lanes.size * PIECE_BYTES
+  }
+
+  #open(range: PartialRange): Promise<RangeBody> {
+    return this.#options.hub.openRange(this.#options.resolved, range.start, range.end, this.#signal)
+  }
+
+  #check(body: RangeBody, range: PartialRange): void {
+    const { source, size } = this.#options
+    if (body.totalSize !== size) {
+      const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
+      throw new ArchiveError('TRANSFER_INVALID', `${name} is served with ${body.totalSize} bytes instead of ${size}`, {
+        hint: 'nothing was stored; it is tried again later',
+      })
+    }
+    if (body.start !== range.start || body.end !== range.end) throw new RangeIgnored()
+  }
+
+  async #move(body: RangeBody, range: PartialRange, lane: Lane): Promise<void> {
+    const sink = new PacedSink(range, this.#options.bucket, (bytes) => {
+      lane.moved(bytes)
+      this.#options.onBytes(bytes)
+    })
+    try {
+      await body.into(sink, this.#signal)
+    } finally {
+      sink.flush()
+    }
+  }
+}

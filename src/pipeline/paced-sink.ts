@@ -1,0 +1,47 @@
+import type { TokenBucket } from '../lib/token-bucket.ts'
+import type { ByteSink } from '../ports.ts'
+
+/** Bytes between two reports: a report costs more than a read. */
+const REPORT_BYTES = 256 * 1024
+
+/** A sink that keeps to the rate cap and tells what came. */
+export class PacedSink implements ByteSink {
+  readonly #sink: ByteSink
+  readonly #bucket: TokenBucket | undefined
+  readonly #report: (bytes: number) => void
+  /** Bytes that came and were not yet counted against the cap: nothing more is taken before they are. */
+  #unpaid = 0
+  #unreported = 0
+
+  constructor(sink: ByteSink, bucket: TokenBucket | undefined, report: (bytes: number) => void) {
+    this.#sink = sink
+    this.#bucket = bucket
+    this.#report = report
+  }
+
+  view(): Uint8Array | undefined {
+    return this.#unpaid > 0 ? undefined : this.#sink.view()
+  }
+
+  filled(count: number): void {
+    this.#sink.filled(count)
+    if (this.#bucket !== undefined) this.#unpaid += count
+    this.#unreported += count
+    if (this.#unreported >= REPORT_BYTES) this.flush()
+  }
+
+  async room(signal: AbortSignal): Promise<void> {
+    const bytes = this.#unpaid
+    if (bytes > 0) {
+      await this.#bucket?.take(bytes, signal)
+      this.#unpaid -= bytes
+    }
+    await this.#sink.room(signal)
+  }
+
+  /** Reports what was not reported yet. */
+  flush(): void {
+    if (this.#unreported > 0) this.#report(this.#unreported)
+    this.#unreported = 0
+  }
+}

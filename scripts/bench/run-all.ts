@@ -1,6 +1,7 @@
 /** `npm run bench [NAME…] [--quick] [--rounds N]`: every benchmark, or those named, one after the other. */
 import { readOptions, type Bench } from './bench-entry.ts'
 import { catalog } from './catalog-figures.ts'
+import { changes } from './changes.ts'
 import { cliLatency } from './cli-latency.ts'
 import { describeMachine, printResult } from './figures.ts'
 import { firstListings } from './first-listings.ts'
@@ -14,6 +15,7 @@ import { smallFiles } from './small-files.ts'
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['poll-unchanged', pollUnchanged],
+  ['changes', changes],
   ['first-listings', firstListings],
   ['first-sync', firstSync],
   ['memory-one-file', memoryOneFile],

@@ -17,6 +17,15 @@ watch:
   - { org: Qwen, every: 1s }
 `
 
+/** What an answer proved, as far as it is looked at here. */
+interface Proof {
+  readonly status: number
+  readonly errorCode: string
+  readonly path: string
+  readonly at: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
 async function passes(vault: TestVault, count: number): Promise<void> {
   for (let pass = 0; pass < count; pass += 1) await vault.sync()
 }
@@ -34,14 +43,15 @@ test('every transition is kept with status, headers without secrets and time, of
   const [first, lost, ...more] = await vault.archive.catalog.transitions(row?.repoId ?? -1, 10)
 
   assert.deepEqual(more, [])
-  assert.deepEqual([first?.from, first?.to, lost?.from, lost?.to], ['unknown', 'ok', 'ok', 'unavailable'])
-  assert.equal((first?.evidence as { status: number }).status, 200)
-  const proof = lost?.evidence as Record<string, Record<string, unknown>>
-  assert.deepEqual([proof['withToken']?.['status'], proof['withToken']?.['errorCode']], [404, 'RepoNotFound'])
-  assert.equal(proof['withoutToken']?.['status'], 401)
-  assert.equal(proof['oldFile']?.['path'], 'README.md')
-  assert.ok(!Number.isNaN(Date.parse(String(proof['withToken']?.['at']))))
-  assert.equal((proof['withToken']?.['headers'] as Record<string, string>)['x-error-code'], 'RepoNotFound')
+  assert.ok(first !== undefined && lost !== undefined)
+  assert.deepEqual([first.from, first.to, lost.from, lost.to], ['unknown', 'ok', 'ok', 'unavailable'])
+  assert.equal((first.evidence as Proof).status, 200)
+  const proof = lost.evidence as Record<'withToken' | 'withoutToken' | 'oldFile', Proof>
+  assert.deepEqual([proof.withToken.status, proof.withToken.errorCode], [404, 'RepoNotFound'])
+  assert.equal(proof.withoutToken.status, 401)
+  assert.equal(proof.oldFile.path, 'README.md')
+  assert.ok(!Number.isNaN(Date.parse(proof.withToken.at)))
+  assert.equal(proof.withToken.headers['x-error-code'], 'RepoNotFound')
   assert.doesNotMatch(JSON.stringify(proof), /hf_other|authorization/i)
 })
 

@@ -3,13 +3,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { applyMutant } from '../scripts/mutants/apply-mutant.ts'
 import { DISK_MUTANTS } from '../scripts/mutants/disk-mutants.ts'
+import { NETWORK_MUTANTS } from '../scripts/mutants/network-mutants.ts'
 import { WIRE_MUTANTS } from '../scripts/mutants/wire-mutants.ts'
 
-const MUTANTS = [...DISK_MUTANTS, ...WIRE_MUTANTS]
+const MUTANTS = [...DISK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS]
 const ROOT = new URL('../', import.meta.url)
 
-/** Of the design: what holds for bytes on their way in. */
-const INVARIANTS = Array.from({ length: 10 }, (_, at) => `I${at + 1}`)
+/** What must hold for bytes on their way in, I1 to I10, and for the connections they come by. */
+const INVARIANTS = [...Array.from({ length: 10 }, (_, at) => at + 1), 37, 38, 39, 40].map((number) => `I${number}`)
 
 test('every mutant can still be made: its guard is in its file exactly once, and its test exists', () => {
   for (const mutant of MUTANTS) {
@@ -19,7 +20,7 @@ test('every mutant can still be made: its guard is in its file exactly once, and
   }
 })
 
-test('every invariant of bytes has a mutant', () => {
+test('every invariant of bytes and connections has a mutant', () => {
   assert.deepEqual(new Set(MUTANTS.map(({ invariant }) => invariant)), new Set(INVARIANTS))
 })
 

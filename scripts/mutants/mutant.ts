@@ -1,6 +1,6 @@
 /** One guard taken away, and the test that must notice. */
 export interface Mutant {
-  /** Of the design's list: I1 to I10 are about bytes. */
+  /** I1 to I10 are about bytes, I37 to I40 about connections; other numbers have no mutants yet. */
   readonly invariant: string
   /** What is taken away, in a few words. */
   readonly guard: string

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { applyMutant } from './apply-mutant.ts'
 import { DISK_MUTANTS } from './disk-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { NETWORK_MUTANTS } from './network-mutants.ts'
 import { WIRE_MUTANTS } from './wire-mutants.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -62,7 +63,7 @@ async function isKilled(copy: string, mutant: Mutant): Promise<boolean> {
 }
 
 const words = process.argv.slice(2)
-const chosen = [...DISK_MUTANTS, ...WIRE_MUTANTS].filter(({ invariant, guard, file }) => {
+const chosen = [...DISK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS].filter(({ invariant, guard, file }) => {
   return words.length === 0 || words.some((word) => word === invariant || guard.includes(word) || file.includes(word))
 })
 const copy = makeCopy()

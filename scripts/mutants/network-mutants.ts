@@ -1,0 +1,138 @@
+import type { Mutant } from './mutant.ts'
+
+const HOSTILE = 'tests/hub/hostile-answers.test.ts'
+const CONNECTIONS = 'tests/hub/connections.test.ts'
+const RANGE = 'tests/hub/open-range.test.ts'
+const TOKEN = 'tests/hub/token.test.ts'
+
+/** The guards of the connection itself: I37 to I40. */
+export const NETWORK_MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 'I37',
+    guard: 'headers have a deadline',
+    file: 'src/hub/http-exchange.ts',
+    find: "this.#startPhase('the headers', this.#limits.headersMs)",
+    replace: '',
+    test: RANGE,
+  },
+  {
+    invariant: 'I37',
+    guard: 'a body that stops has a deadline',
+    file: 'src/hub/http-exchange.ts',
+    find: "this.#startPhase('more of the body', this.#limits.idleMs)",
+    replace: '',
+    test: RANGE,
+  },
+  {
+    invariant: 'I37',
+    guard: 'the whole answer has a deadline',
+    file: 'src/hub/http-exchange.ts',
+    find: "this.#totalTimer = setTimeout(() => this.#expire('the whole answer', limits.totalMs), limits.totalMs)",
+    replace: 'this.#totalTimer = setTimeout(() => undefined, limits.totalMs)',
+    test: RANGE,
+  },
+  {
+    invariant: 'I38',
+    guard: 'the token goes to the configured origin only',
+    file: 'src/hub/hub-context.ts',
+    find: 'if (context.token !== undefined && isEndpoint(context.endpoint, target)) {',
+    replace: 'if (context.token !== undefined) {',
+    test: TOKEN,
+  },
+  {
+    invariant: 'I38',
+    guard: 'an origin is scheme, host and port',
+    file: 'src/hub/endpoint.ts',
+    find: 'return target.origin === endpoint.target.origin',
+    replace: 'return target.hostname === endpoint.target.hostname',
+    test: TOKEN,
+  },
+  {
+    invariant: 'I38',
+    guard: 'a token is one word',
+    file: 'src/hub/hub-source.ts',
+    find: '/^[\\u0021-\\u007e]{1,1000}$/.test(token)',
+    replace: 'true',
+    test: TOKEN,
+  },
+  {
+    invariant: 'I39',
+    guard: 'private spellings are refused',
+    file: 'src/hub/address-guard.ts',
+    find: 'return isPrivateHost(target.hostname) ? `${target.hostname} is not a public address` : undefined',
+    replace: 'return undefined',
+    test: 'tests/hub/address-guard.test.ts',
+  },
+  {
+    invariant: 'I39',
+    guard: 'every address of a name is checked',
+    file: 'src/hub/address-guard.ts',
+    find: 'const bad = addresses.find((one) => isPrivateAddress(one.address))',
+    replace: 'const bad = addresses.slice(0, 1).find((one) => isPrivateAddress(one.address))',
+    test: 'tests/hub/address-guard.test.ts',
+  },
+  {
+    invariant: 'I39',
+    guard: 'a redirect does not fall from https to http',
+    file: 'src/hub/redirects.ts',
+    find: "if (target.protocol === 'http:' && (from.protocol === 'https:' || context.endpoint.target.protocol === 'https:')) {",
+    replace: 'if (false) {',
+    test: CONNECTIONS,
+  },
+  {
+    invariant: 'I39',
+    guard: 'addresses with credentials are refused',
+    file: 'src/hub/url-target.ts',
+    find: "if (authority.includes('@')) return { kind: 'refused', reason: 'the address holds credentials' }",
+    replace: '',
+    test: 'tests/hub/url-target.test.ts',
+  },
+  {
+    invariant: 'I39',
+    guard: 'only http and https are followed',
+    file: 'src/hub/url-target.ts',
+    find: "if (scheme !== 'http' && scheme !== 'https') return { kind: 'refused', reason: `the scheme is \"${scheme}\"` }",
+    replace: '',
+    test: 'tests/hub/url-target.test.ts',
+  },
+  {
+    invariant: 'I40',
+    guard: 'an answer is read up to a cap',
+    file: 'src/hub/http-body.ts',
+    find: 'if (length > maxBytes) return undefined',
+    replace: '',
+    test: HOSTILE,
+  },
+  {
+    invariant: 'I40',
+    guard: 'a coded answer is unpacked up to a cap',
+    file: 'src/hub/http-body.ts',
+    find: 'maxOutputLength: maxBytes, ',
+    replace: '',
+    test: HOSTILE,
+  },
+  {
+    invariant: 'I40',
+    guard: 'bytes after a gzip body are refused',
+    file: 'src/hub/http-body.ts',
+    find: 'const isWhole = engine.bytesWritten === coded.length',
+    replace: 'const isWhole = true',
+    test: HOSTILE,
+  },
+  {
+    invariant: 'I40',
+    guard: 'JSON has a depth',
+    file: 'src/hub/json-guard.ts',
+    find: 'if (depth > MAX_DEPTH) return `it is nested deeper than ${MAX_DEPTH}`',
+    replace: '',
+    test: 'tests/hub/json-guard.test.ts',
+  },
+  {
+    invariant: 'I40',
+    guard: 'JSON has a number of values',
+    file: 'src/hub/json-guard.ts',
+    find: "if (containers > MAX_CONTAINERS || values > MAX_VALUES) return 'it holds too many values'",
+    replace: '',
+    test: 'tests/hub/json-guard.test.ts',
+  },
+]

@@ -1,6 +1,9 @@
+import { displayName } from '../domain/file-name.ts'
+import { contradictionsOf, matchText } from '../domain/license-compare.ts'
 import { printRepo } from '../domain/repo.ts'
 import { formatSize } from '../lib/units.ts'
 import type { FileRow, RepoRow, SnapshotRow, TransitionRow } from '../catalog-rows.ts'
+import type { LicenseRow } from '../license-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
@@ -67,7 +70,8 @@ async function show(context: CommandContext, input: CommandInput): Promise<Outco
       ])
     },
     async *text(screen) {
-      yield `${factsText(row, snapshot, screen)}\n`
+      const license = await archive.catalog.licenses.entryOf(snapshot.snapshotId)
+      yield `${factsText(row, snapshot, license, screen)}\n`
       yield `${historyText(transitions, screen)}${others.map(otherText).join('')}\n`
       yield* filesText(
         archive,
@@ -122,11 +126,11 @@ function otherText(other: RepoRow): string {
   return `  another repository had or has this name: ${other.hubId} (${other.upstream})${how}\n`
 }
 
-function factsText(row: RepoRow, snapshot: SnapshotRow, screen: Screen): string {
+function factsText(row: RepoRow, snapshot: SnapshotRow, license: LicenseRow | undefined, screen: Screen): string {
   const { palette, nowMs } = screen
   const facts: [string, string][] = [
     ['upstream', upstreamText(row, screen)],
-    ['licence', licenseText(row)],
+    ['licence', licenseText(row, license)],
     ['state', `${paintOfState(snapshot.state, palette)(snapshot.state)}${stateText(snapshot, nowMs)}`],
     ['held', heldText(snapshot)],
     ['verified', ago(row.lastVerifiedAt, nowMs)],
@@ -144,10 +148,13 @@ function upstreamText(row: RepoRow, screen: Screen): string {
   return `${state}, last seen ${ago(row.lastSeenAt, screen.nowMs)}${evidence === '' ? '' : ` (${evidence})`}`
 }
 
-function licenseText(row: RepoRow): string {
-  const { license, license_name, license_link } = row.license
+function licenseText(row: RepoRow, entry: LicenseRow | undefined): string {
+  const { license, license_name, license_link } = entry?.stated ?? row.license
   const name = [license, license_name].filter((word) => word !== undefined).join(': ')
-  return harmless(`${name === '' ? 'none stated' : name}${license_link === undefined ? '' : ` <${license_link}>`}`)
+  const stated = `${name === '' ? 'none stated' : name}${license_link === undefined ? '' : ` <${license_link}>`}`
+  const contradictions = entry === undefined ? [] : contradictionsOf(entry)
+  const warnings = contradictions.map(({ path, reading }) => `; but ${path} reads ${matchText(reading.match)}`)
+  return displayName(`${stated}${warnings.join('')}`)
 }
 
 function stateText(snapshot: SnapshotRow, nowMs: number): string {

@@ -12,6 +12,7 @@ import { announce, nowIso, type PipelineDeps } from './deps.ts'
 const BATCH = 200
 /** A card's front matter stands at its beginning. */
 const CARD_BYTES = 256 * 1024
+const CARD_FIELDS = ['license', 'license_name', 'license_link']
 const MAX_EVENTS_LOOKED_AT = 200
 
 /**
@@ -70,7 +71,7 @@ async function readOne(deps: PipelineDeps, file: UnreadLicense, signal: AbortSig
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof ArchiveError) || !['FILE_UNKNOWN', 'FIXITY_FAILED'].includes(error.code)) throw error
-    deps.log.warn({ component: 'licenses', sha256: file.sha256, code: error.code, err: error }, 'licence not readable')
+    deps.log.debug({ component: 'licenses', sha256: file.sha256, code: error.code, err: error }, 'licence not readable')
     return false
   }
 }
@@ -83,7 +84,7 @@ async function readText(deps: PipelineDeps, file: UnreadLicense, signal: AbortSi
 }
 
 async function readCard(deps: PipelineDeps, file: UnreadLicense, signal: AbortSignal): Promise<LicenseReading> {
-  const card = readFrontMatter(await readStart(deps, file, CARD_BYTES, signal))
+  const card = readFrontMatter(await readStart(deps, file, CARD_BYTES, signal), CARD_FIELDS)
   return { role: 'card', stated: card === undefined ? undefined : licenseFactsOf(card, []) }
 }
 

@@ -96,6 +96,10 @@ test('licenses tells every commit, what each text is, and how it differs from th
   const text = await folder.call(['licenses', 'Qwen/A-1B', '--diff'])
   assert.match(text.out, /contradiction: the card and LICENSE are different licences/)
   assert.match(text.out, /^\+.*Qwen RESEARCH LICENSE AGREEMENT/m)
+  assert.match(
+    (await folder.call(['show', 'Qwen/A-1B'])).out,
+    /licence .*apache-2.0; but LICENSE reads LicenseRef-qwen-research/,
+  )
   const events = await folder.call(['events', '--since', '0'])
   assert.match(events.out, /changed the text of its licence LICENSE: Apache-2.0 .* → LicenseRef-qwen-research/)
   assert.match(events.out, /states Apache-2.0 on its card, but LICENSE reads LicenseRef-qwen-research/)

@@ -83,7 +83,7 @@ export async function listedContents(db: Db): Promise<ListedContents> {
   const distinct = await db.selectFrom('files').select('size').distinct().execute()
   const sizes = new Set(distinct.map((row) => row.size))
   const packed: number[] = []
-  for await (const { prefixes } of eachSnapshot(db)) packed.push(...unpackPrefixes(prefixes))
+  for await (const { prefixes } of eachSnapshot(db)) for (const prefix of unpackPrefixes(prefixes)) packed.push(prefix)
   const sorted = Float64Array.from(packed).sort()
   const has = (hex: Sha256 | GitOid): boolean => isAmong(sorted, prefixOf(bytesOf(hex)))
   return { hasSize: (size) => sizes.has(size), mayList: (sha256, gitOid) => has(sha256) || has(gitOid) }

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs'
-import { lstat, open, readdir, rename, statfs, symlink } from 'node:fs/promises'
+import { lstat, open, rename, statfs, symlink } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
@@ -13,6 +13,7 @@ import type { ExportOptions, ExportResult, GiveMethod, Log } from '../ports.ts'
 import { targetError, refused } from './export-error.ts'
 import { compareBytes, type StateContext } from './export-state.ts'
 import { LANES, surveyTarget, type NamedEntry, type Survey, type Unit } from './export-survey.ts'
+import { hasStaged, pruneStaged } from './export-staged.ts'
 import { openStaging, openTarget, type Staging, type Target } from './export-target.ts'
 import { giveBlob, METHODS_OF } from './give-blob.ts'
 import type { Layout } from './layout.ts'
@@ -118,6 +119,7 @@ class ExportWork {
   /** Makes everything that is missing, aside, each file and folder durable. */
   async stage(staging: Staging, signal: AbortSignal): Promise<void> {
     this.#isResuming = await hasStaged(staging)
+    if (this.#isResuming) await pruneStaged(staging, this.#survey)
     await this.#chooseMethod(staging, signal)
     const folders = new Set<string>([''])
     for (const { parts, entries } of this.#survey.absent) {
@@ -270,10 +272,6 @@ async function writeRef(path: string, commit: string): Promise<void> {
   await using handle = await open(path, OPEN_NEW, 0o666)
   await writeAll(handle, Buffer.from(commit), 0)
   await handle.sync()
-}
-
-async function hasStaged(staging: Staging): Promise<boolean> {
-  return (await readdir(staging.treePath)).length > 0
 }
 
 async function isTaken(path: string): Promise<boolean> {

@@ -54,7 +54,7 @@ export async function surveyTarget(
   }
   const surveyor = new Surveyor(context, target.folder)
   for (const group of groups) await surveyor.visit(group, signal)
-  for (const path of plan.forbidden) await surveyor.forbid(path)
+  await surveyor.forbid(plan.forbidden)
   if (surveyor.conflicts.length > 0) {
     throw refused(`${target.root}: something else is there already`, surveyor.conflicts)
   }
@@ -102,17 +102,20 @@ class Surveyor {
     if (absent.length > 0) this.#absent.push({ parts, entries: absent })
   }
 
-  async forbid(path: string): Promise<void> {
-    const parts = path.split('/')
-    const found = await this.#openDown(parts.slice(0, -1))
-    if (found === undefined) return
-    await using _open = found.folder
-    if (found.depth < parts.length - 1) return
-    const isThere = await lstat(found.folder.at(parts.at(-1)!)).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) this.conflicts.push(`${path} says that the file does not exist; remove this marker`)
+  async forbid(paths: readonly string[]): Promise<void> {
+    const folders = Map.groupBy(paths, (path) => path.slice(0, path.lastIndexOf('/')))
+    for (const [folder, inFolder] of folders) {
+      const parts = folder.split('/')
+      const found = await this.#openDown(parts)
+      if (found === undefined) continue
+      await using open = found.folder
+      if (found.depth < parts.length) continue
+      for (const path of inFolder) {
+        if (await isThere(open.at(path.slice(folder.length + 1)))) {
+          this.conflicts.push(`${path} says that the file does not exist; remove this marker`)
+        }
+      }
+    }
   }
 
   result(): Survey {
@@ -151,6 +154,13 @@ class Surveyor {
     }
     return { folder, depth: parts.length }
   }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 const ORDERS: Readonly<Record<ExportEntry['kind'], number>> = { blob: 0, link: 1, ref: 2 }

@@ -348,3 +348,29 @@ test('a building site that belongs to somebody else is not used', { skip: proces
   assert.match(called.err, /not ours/)
   chmodSync(made.path, 0o700)
 })
+
+test('what an interrupted restore of something else left is not shown with this one', async () => {
+  await using made = await archived().then((all) => Object.assign(all.folder, all))
+  const out = join(made.path, 'out')
+  const name = `.weightvault-${createHash('sha256').update(out).digest('hex').slice(0, 16)}`
+  const tree = join(made.path, name, 'tree')
+  mkdirSync(join(tree, 'old', 'deep'), { recursive: true })
+  writeFileSync(join(tree, 'old', 'deep', 'other.bin'), 'of another commit')
+  writeFileSync(join(tree, 'stray.txt'), 'of another commit')
+  writeFileSync(join(tree, 'config.json'), 'wrong')
+  mkdirSync(join(tree, 'model.safetensors'))
+  writeFileSync(join(tree, 'onnx'), 'a file where a folder belongs')
+
+  for (const [index, link] of ['auto', 'never'].entries()) {
+    const restored = await made.json<RestoredJson>('restore', REPO, '--to', out, '--link', link, '--verify')
+
+    assert.equal(restored.made + restored.same, 5, link)
+    assert.deepEqual(
+      treeOf(out).filter((path) => !path.endsWith('/')),
+      ['.gitattributes', 'README.md', 'config.json', 'model.safetensors', 'onnx/config.json', 'onnx/model.onnx'].filter(
+        (path) => existsSync(join(out, path)),
+      ),
+    )
+    assert.ok(!existsSync(join(out, 'old')) && !existsSync(join(out, 'stray.txt')), String(index))
+  }
+})

@@ -3,13 +3,11 @@ import type { ContentKey } from '../domain/listing.ts'
 import type { Job, QueueRow } from '../catalog-rows.ts'
 import { contentKeyOfJob, digestOfKey } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
+import { JOB_STATES } from './job-states.ts'
 import { isPaused } from './meta.ts'
 import type { Db } from './schema.ts'
 import { blockSnapshot, COMMIT_GONE } from './snapshots.ts'
 import { sourcesOf } from './sources.ts'
-
-/** States of a job as stored. */
-export const JOB_STATES = { ready: 0, leased: 1, waiting: 2 } as const
 
 export interface LeaseOptions {
   readonly nowMs: number

@@ -4,7 +4,7 @@ import type { PendingSnapshot, UpstreamState } from '../catalog-rows.ts'
 import { contentKeyOfJob, digestOfKey, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
 import { UNWATCHED } from './hold.ts'
-import { JOB_STATES } from './jobs.ts'
+import { JOB_STATES } from './job-states.ts'
 import type { Db } from './schema.ts'
 
 /** Snapshots with missing wanted files that somebody still wants, in their present order. */

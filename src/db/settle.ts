@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { invariant } from '../domain/errors.ts'
 import { NOT_ADMITTED, SMALL_IGNORES } from './hold.ts'
+import { JOB_STATES } from './job-states.ts'
 import { exact } from './meta.ts'
 import { copyToRepo } from './newest.ts'
 import type { Db } from './schema.ts'
@@ -62,12 +63,26 @@ async function addJobs(db: Db, snapshotId: number, order: { rank: number; hold: 
     ON CONFLICT (digest, size) DO UPDATE SET
       is_small = ${isSmall}, hold = ${hold}, is_runnable = ${isRunnable(hold, isSmall)},
       rank = CASE WHEN excluded.rank < jobs.rank THEN excluded.rank ELSE jobs.rank END`.execute(db)
-  await sql`INSERT INTO job_files (snapshot_id, is_small, path_key, job_id)
+  const added = await sql<{ job_id: number }>`INSERT INTO job_files (snapshot_id, is_small, path_key, job_id)
     SELECT wanted.snapshot_id, wanted.is_small, wanted.path_key, jobs.id
     FROM (SELECT snapshot_id, is_small, path_key, size, ${digest} AS digest FROM files WHERE ${missing}) AS wanted
     JOIN jobs ON jobs.digest = wanted.digest AND jobs.size = wanted.size
     ORDER BY 1, 2, 3
-    ON CONFLICT DO NOTHING`.execute(db)
+    ON CONFLICT DO NOTHING RETURNING job_id`.execute(db)
+  await wakeForNewSource(
+    db,
+    added.rows.map((row) => row.job_id),
+  )
+}
+
+/** Whoever lists these bytes now may have what those that were asked before refused or served damaged. */
+async function wakeForNewSource(db: Db, jobIds: readonly number[]): Promise<void> {
+  for (let at = 0; at < jobIds.length; at += IDS_PER_STATEMENT) {
+    await sql`UPDATE jobs SET state = ${sql.lit(JOB_STATES.ready)}, until_ms = 0
+      WHERE id IN (${sql.join(jobIds.slice(at, at + IDS_PER_STATEMENT))}) AND state = ${sql.lit(JOB_STATES.waiting)}`.execute(
+      db,
+    )
+  }
 }
 
 /** Whether a job may move under a hold: small ones ignore the weaker holds. */

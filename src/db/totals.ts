@@ -1,7 +1,7 @@
 import type { CatalogTotals } from '../catalog-rows.ts'
 import { IS_SEALED } from './conditions.ts'
 import { lastSeq } from './events.ts'
-import { JOB_STATES } from './jobs.ts'
+import { JOB_STATES } from './job-states.ts'
 import { readCounters } from './meta.ts'
 import type { Db } from './schema.ts'
 

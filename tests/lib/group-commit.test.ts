@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GroupCommit } from '../../src/lib/group-commit.ts'
+import { until } from '../support/until.ts'
+
+test('what arrives while a commit runs is committed together, in order, at most so many at once', async () => {
+  const groups: number[][] = []
+  const gates: PromiseWithResolvers<void>[] = []
+  const commits = new GroupCommit<number, string>(async (items) => {
+    groups.push([...items])
+    const gate = Promise.withResolvers<void>()
+    gates.push(gate)
+    await gate.promise
+    return items.map((item) => `${item}!`)
+  }, 3)
+
+  const endCommit = async (nth: number): Promise<void> =>
+    (await until(`commit ${nth} runs`, () => gates[nth])).resolve()
+
+  const first = commits.add(0)
+  await until('the first commit runs', () => gates.length === 1)
+  const later = [1, 2, 3, 4].map((item) => commits.add(item))
+  await endCommit(0)
+  assert.equal(await first, '0!')
+  await endCommit(1)
+  assert.deepEqual(await Promise.all(later.slice(0, 3)), ['1!', '2!', '3!'])
+  await endCommit(2)
+
+  assert.equal(await later[3], '4!')
+  assert.deepEqual(groups, [[0], [1, 2, 3], [4]])
+  await commits.idle()
+})
+
+test('a commit that throws fails its items and no others', async () => {
+  const commits = new GroupCommit<number, number>(async (items) => {
+    if (items.includes(1)) throw new Error('no')
+    return items
+  }, 1)
+
+  const [good, bad, after] = await Promise.allSettled([commits.add(0), commits.add(1), commits.add(2)])
+
+  assert.equal(good?.status, 'fulfilled')
+  assert.equal(bad?.status, 'rejected')
+  assert.equal(after?.status, 'fulfilled')
+})

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { array, assert as check, boolean, nat, property, tuple } from 'fast-check'
 import { MemoryArena, type ArenaRange } from '../../src/store/memory-arena.ts'
 
 const BYTES = 64 * 4096
 
 test('ranges that are in use never share a byte, and everything freed can be used again', () => {
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(40_000), fc.boolean()), { maxLength: 200 }), (steps) => {
+  check(
+    property(array(tuple(nat(40_000), boolean()), { maxLength: 200 }), (steps) => {
       const arena = new MemoryArena(BYTES)
       const used: ArenaRange[] = []
       for (const [length, frees] of steps) {

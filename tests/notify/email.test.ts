@@ -46,6 +46,17 @@ test('sendEmail sends plain text over STARTTLS with a login, and no text becomes
   assert.match(head, /^Auto-Submitted: auto-generated$/m)
 })
 
+test('sendEmail makes no header of a title or an id that holds line breaks', async () => {
+  await using receiver = await MailReceiver.start()
+  const broken = 'x\r\nBcc: victim@example.org\r\n\r\nbody'
+
+  await sendEmail(targetOf(receiver), { ...hostileAlert(), title: broken, id: broken }, never)
+
+  const [mail] = receiver.received
+  assert.deepEqual(mail?.to, ['ops@example.org', 'night@example.net'])
+  assert.doesNotMatch(mail?.raw.slice(0, mail.raw.indexOf('\r\n\r\n')) ?? '', /^Bcc:/im)
+})
+
 test('sendEmail sends nothing, no password either, to a server without STARTTLS, unless it is told to', async () => {
   await using receiver = await MailReceiver.start({
     disabledCommands: ['STARTTLS'],

@@ -11,6 +11,7 @@ import { sendNtfy } from '../../src/notify/ntfy.ts'
 import { sendSlack } from '../../src/notify/slack.ts'
 import { sendWebhook, webhookSignature } from '../../src/notify/webhook.ts'
 import { AlertReceiver } from '../support/alert-receiver.ts'
+import { until } from '../support/until.ts'
 import { hostileAlert } from './alerts.ts'
 
 const never = new AbortController().signal
@@ -146,6 +147,8 @@ test('postOnce bounds what a receiver does: silence, resets, huge answers, error
     '500 CHANNEL_UNREACHABLE',
     '429 CHANNEL_UNREACHABLE',
   ])
+  const sent = await until('the huge answer is given up', () => receiver.hugeBytes)
+  assert.ok(sent < 32e6, `${sent} bytes were taken`)
 })
 
 test('postOnce keeps to public addresses unless the channel may be at a private one', async () => {

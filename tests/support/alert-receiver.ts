@@ -28,6 +28,8 @@ export class AlertReceiver implements AsyncDisposable {
   readonly received: Received[] = []
   /** Sent with every answer. */
   readonly answerHeaders: Record<string, string> = {}
+  /** How much of a huge answer was sent before the other side gave up. */
+  hugeBytes = 0
   behaviour: Behaviour | ((body: string) => Behaviour) = 200
   readonly #server: Server
 
@@ -74,7 +76,7 @@ export class AlertReceiver implements AsyncDisposable {
     if (behaviour === 'after-reset') {
       response.write('{', () => request.socket.resetAndDestroy())
     } else if (behaviour === 'huge') {
-      response.on('close', () => undefined)
+      response.on('close', () => (this.hugeBytes = request.socket.bytesWritten))
       const more = (): void => {
         while (!response.destroyed && response.write('x'.repeat(65_536)));
         if (!response.destroyed) response.once('drain', more)

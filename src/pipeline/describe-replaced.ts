@@ -1,3 +1,4 @@
+import PQueue from 'p-queue'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { diffListings } from '../domain/diff-listings.ts'
 import { errorCodeOf } from '../domain/errors.ts'
@@ -18,7 +19,9 @@ const MAX_FILES = 4
 const FIRST_READ_BYTES = 256 * 1024
 /** Bytes of headers read for one commit. */
 const MAX_BYTES_A_COMMIT = 48 * 1024 * 1024
-const DEADLINE_MS = 120_000
+const DEADLINE_MS = 45_000
+/** A header is held whole while it is read, and several heads are planned at once. */
+const ONE_AT_A_TIME = new PQueue({ concurrency: 1 })
 
 /** What the headers of one replaced file tell. */
 interface DescribedFile extends HeaderDiff {
@@ -34,12 +37,27 @@ type ReadAt = (start: number, end: number) => Promise<Uint8Array>
  */
 export async function describeReplaced(
   deps: PipelineDeps,
-  before: { readonly listing: Listing; readonly snapshot: SnapshotRow | undefined } | undefined,
+  before: Before | undefined,
   listing: Listing,
   stopping: AbortSignal,
 ): Promise<readonly DescribedFile[]> {
   if (before === undefined || before.listing.commit === listing.commit) return []
   const files = replacedPairs(before.listing, listing)
+  if (files.length === 0) return []
+  return ONE_AT_A_TIME.add(() => describeFiles(deps, before, { listing, files }, stopping))
+}
+
+interface Before {
+  readonly listing: Listing
+  readonly snapshot: SnapshotRow | undefined
+}
+
+async function describeFiles(
+  deps: PipelineDeps,
+  before: Before,
+  { listing, files }: { listing: Listing; files: ReturnType<typeof replacedPairs> },
+  stopping: AbortSignal,
+): Promise<readonly DescribedFile[]> {
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(DEADLINE_MS)])
   const budget = { bytes: MAX_BYTES_A_COMMIT }
   const described: DescribedFile[] = []
@@ -117,7 +135,7 @@ async function readHeader(
 /** The old bytes: ours where a sealed snapshot has them, else those the Hub still has at the old commit. */
 async function openOld(
   deps: PipelineDeps,
-  { listing, snapshot }: { readonly listing: Listing; readonly snapshot: SnapshotRow | undefined },
+  { listing, snapshot }: Before,
   file: Sibling,
   signal: AbortSignal,
 ): Promise<ReadAt> {

@@ -32,7 +32,16 @@ function quantised(seed: string): RepoSpec {
 
 test('every reading command refuses a folder that is no archive, with 9 and what to do', async () => {
   await using folder = await CliFolder.make('archive: ./archive\n')
-  for (const words of [['list'], ['show', 'a/b'], ['status'], ['events'], ['why', 'a/b'], ['queue']]) {
+  for (const words of [
+    ['list'],
+    ['show', 'a/b'],
+    ['licenses'],
+    ['licenses', 'a/b'],
+    ['status'],
+    ['events'],
+    ['why', 'a/b'],
+    ['queue'],
+  ]) {
     const called = await folder.call(words)
 
     assert.equal(called.code, 9, words.join(' '))

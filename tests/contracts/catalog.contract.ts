@@ -1,5 +1,6 @@
 import type { Catalog } from '../../src/catalog-port.ts'
 import { catalogAdoptContract } from './catalog-adopt.contract.ts'
+import { alertOutboxContract } from './alert-outbox.contract.ts'
 import { catalogJobsContract } from './catalog-jobs.contract.ts'
 import { catalogLicensesContract } from './catalog-licenses.contract.ts'
 import { catalogListingsContract } from './catalog-listings.contract.ts'
@@ -16,5 +17,6 @@ export function catalogContract(name: string, open: OpenEmptyCatalog): void {
   catalogLicensesContract(name, open)
   catalogJobsContract(name, open)
   catalogReadingContract(name, open)
+  alertOutboxContract(name, open)
   catalogAdoptContract(name, open)
 }

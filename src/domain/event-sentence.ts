@@ -8,6 +8,7 @@ import {
   headerWords,
   licenseReads,
   reference,
+  silence,
   totals,
 } from './event-words.ts'
 
@@ -46,7 +47,7 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
       : `promises other bytes than another source recorded${changes(detail)}${because(detail)}`
   },
   'listing-conflict': ({ detail }) => `listed the same commit in two ways; both are kept${because(detail)}`,
-  'org-silent': ({ detail }) => `shows none of its repositories${because(detail)}`,
+  'org-silent': ({ detail }) => silence(detail),
   'hub-unreachable': ({ detail }) => `the Hub cannot be reached${because(detail)}`,
   'hub-reachable': () => 'the Hub can be reached again',
   'snapshot-sealed': ({ after, detail }) =>

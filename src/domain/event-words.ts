@@ -46,6 +46,16 @@ export function gate(value: unknown): string {
   return value === false ? 'open' : value === true ? 'gated' : brief(value)
 }
 
+/** `Qwen has published and updated nothing for 90 days`, with what was usual where that is known. */
+export function silence(detail: Detail): string {
+  const days = detail['quietDays']
+  const longest = detail['longestPauseDays']
+  const owner = brief(detail['owner'] ?? detail['watch'] ?? 'an owner')
+  const quiet = typeof days === 'number' ? ` for ${days} days` : ' for long'
+  const usual = typeof longest === 'number' ? `; its longest pause in the year before was ${longest}` : ''
+  return `${owner} has published and updated nothing${quiet}${usual}`
+}
+
 /** What a licence text was found to be: `altered Apache-2.0 (1a2b3c4d5e)`. */
 export function licenseReads(state: unknown): string {
   const fields = fieldsOf(state)

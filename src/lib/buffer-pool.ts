@@ -1,8 +1,7 @@
 /** Size of a stream's buffers by how many streams run: few get long reads, many stay small together. */
 const SIZES = [
   { upTo: 2, bytes: 1024 * 1024 },
-  { upTo: 16, bytes: 512 * 1024 },
-  { upTo: 64, bytes: 128 * 1024 },
+  { upTo: 8, bytes: 512 * 1024 },
   { upTo: Infinity, bytes: 64 * 1024 },
 ] as const
 

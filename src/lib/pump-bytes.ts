@@ -21,7 +21,7 @@ export async function pumpBytes(
   pool: BufferPool,
 ): Promise<boolean> {
   const buffers = pool.take(range.end - range.start)
-  const gone = whenClosed(response)
+  const sender = new Sender(response)
   let turn = 0
   let sending: Promise<boolean> = Promise.resolve(true)
   try {
@@ -32,7 +32,7 @@ export async function pumpBytes(
       if (read === 0) throw new Error(`the source ends at ${at}, before ${range.end}`)
       if (!(await sending)) return false
       at += read
-      sending = send(response, buffer.subarray(0, read), gone)
+      sending = sender.send(buffer.subarray(0, read))
     }
     if (!(await sending)) return false
     response.end()
@@ -46,15 +46,31 @@ export async function pumpBytes(
   }
 }
 
-function whenClosed(response: ServerResponse): Promise<false> {
-  if (response.destroyed) return Promise.resolve(false)
-  return new Promise((resolve) => response.once('close', () => resolve(false)))
-}
+/** Hands pieces to a visitor, one after the other. */
+class Sender {
+  readonly #response: ServerResponse
+  /** Settles the piece that is on its way. One listener serves all: a stream has thousands of pieces. */
+  #settle: ((isTaken: boolean) => void) | undefined
+  #isGone: boolean
 
-/** Whether the bytes were taken over; after a false nothing reads them any more. */
-function send(response: ServerResponse, bytes: Uint8Array, gone: Promise<false>): Promise<boolean> {
-  const sent = new Promise<boolean>((resolve) => {
-    response.write(bytes, (error) => resolve(error === null || error === undefined))
-  })
-  return Promise.race([sent, gone])
+  constructor(response: ServerResponse) {
+    this.#response = response
+    this.#isGone = response.destroyed
+    response.once('close', () => {
+      this.#isGone = true
+      this.#settle?.(false)
+    })
+  }
+
+  /** Whether the bytes were taken over; after a false nothing reads them any more. */
+  send(bytes: Uint8Array): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#isGone) {
+        resolve(false)
+        return
+      }
+      this.#settle = resolve
+      this.#response.write(bytes, (error) => resolve(error === null || error === undefined))
+    })
+  }
 }

@@ -93,7 +93,8 @@ export class BulkConnection {
     const exchange = new BulkExchange(limits, signal, {
       destroy: (reason) => this.#fail(reason),
       onDemand: () => this.#goOn(),
-      ahead: (next, nextLimits, nextSignal) => (this.isUsable ? this.request(next, nextLimits, nextSignal) : undefined),
+      ahead: (next, nextLimits, nextSignal) =>
+        this.isUsable && this.#options.mayAskAhead() ? this.request(next, nextLimits, nextSignal) : undefined,
     })
     if (isAhead) this.#ahead.add(exchange)
     this.#exchanges.push(exchange)
@@ -246,7 +247,8 @@ export class BulkConnection {
     clearTimeout(this.#timer)
     this.#socket.destroy()
     const first = this.#exchanges[0]
-    if (first !== undefined && !first.hasHead && this.#ahead.has(first)) this.#options.onAheadUnanswered()
+    const hadItsTurn = first !== undefined && !first.hasHead && this.#ahead.has(first)
+    if (hadItsTurn && reason instanceof TransportError) this.#options.onAheadUnanswered()
     for (const exchange of this.#exchanges.splice(0)) exchange.fail(reason)
     this.#options.onClosed()
   }

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { crc32 } from 'node:zlib'
+import { BLOCK_BYTES, type Block } from '../../src/lib/block-memory.ts'
+import { HashPool } from '../../src/lib/hash-files.ts'
+import type { BlobStore, PartialFile, PartialRange } from '../../src/ports.ts'
+import { BlockHasher } from '../../src/store/block-hasher.ts'
+import { BlockMap } from '../../src/store/block-map.ts'
+import { createBlobStore } from '../../src/store/blob-store.ts'
+import { Layout } from '../../src/store/layout.ts'
+import { openArchiveFolder } from '../../src/store/marker.ts'
+import { until } from '../hub/support/until.ts'
+import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
+import { SILENT, temporaryFolder } from './store-fixture.ts'
+
+const MIB = 1024 * 1024
+
+async function makeLargeStore(
+  t: TestContext,
+  sequential = false,
+): Promise<{ store: BlobStore; pool: HashPool; layout: Layout; reopen: () => BlobStore }> {
+  const root = join(temporaryFolder(t), 'archive')
+  const pool = new HashPool()
+  t.after(() => pool.close())
+  const { archiveId } = await openArchiveFolder(root, { create: true })
+  const reopen = (): BlobStore => createBlobStore({ root, archiveId, hashPool: pool, log: SILENT, sequential })
+  return { store: reopen(), pool, layout: new Layout(root), reopen }
+}
+
+/** Fills a range up to `end`, as a connection does, in steps that fit no block. */
+async function fill(range: PartialRange, bytes: Buffer, t: TestContext, end = range.end): Promise<void> {
+  while (range.position < end) {
+    const view = range.view()
+    if (view === undefined) {
+      await range.room(t.signal)
+      continue
+    }
+    const count = Math.min(view.length, 100_003, end - range.position)
+    range.filled(bytes.copy(view, 0, range.position, range.position + count))
+  }
+}
+
+/** Several connections at once, each taking the next range when it is done. */
+async function fillWith(connections: number, partial: PartialFile, bytes: Buffer, t: TestContext): Promise<void> {
+  const connection = async (): Promise<void> => {
+    for (let range = await partial.claim(4 * MIB, t.signal); range !== undefined;) {
+      await fill(range, bytes, t)
+      range.release()
+      range = await partial.claim(4 * MIB, t.signal)
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, connection))
+}
+
+/** Every block of the shared memory is free again. */
+function assertAllFree(pool: HashPool): void {
+  const blocks: Block[] = []
+  for (let block = pool.memory.take(); block !== undefined; block = pool.memory.take()) blocks.push(block)
+  assert.equal(blocks.length, pool.memory.buffer.byteLength / BLOCK_BYTES)
+  for (const block of blocks) pool.memory.giveBack(block)
+}
+
+for (const connections of [1, 3, 20]) {
+  test(`what ${connections} connections fill is in the file as it is hashed, with its block checks`, async (t) => {
+    const { store, pool, layout } = await makeLargeStore(t)
+    const bytes = randomBytes(50 * MIB + 12_345)
+    const expected = { ...digestsOf(bytes), gitOid: undefined }
+    {
+      await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+      await fillWith(connections, partial, bytes, t)
+      const digests = await partial.finish(t.signal)
+      assert.deepEqual(digests, expected)
+      await store.publish(keyOf(bytes), digests, t.signal)
+    }
+
+    // Read by plain node:fs, hashed apart from the pool.
+    const onDisk = readFileSync(layout.blob(expected.sha256))
+    assert.equal(createHash('sha256').update(onDisk).digest('hex'), expected.sha256)
+    const checks = await store.blockChecks(expected.sha256)
+    assert.equal(checks?.blockBytes, MIB)
+    const crcs = Array.from({ length: 51 }, (_, index) => crc32(bytes.subarray(index * MIB, (index + 1) * MIB)))
+    assert.deepEqual([...(checks?.crcs ?? [])], crcs)
+    await until(() => (assertAllFree(pool), true))
+  })
+}
+
+test('connections that stop half way leave what they had; a restart fetches the rest only', async (t) => {
+  const { store, reopen } = await makeLargeStore(t)
+  const bytes = randomBytes(20 * MIB + 5)
+  {
+    await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+    const ranges = [1, 2, 3].map(() => partial.claim(4 * MIB, t.signal))
+    const ends = [MIB + 7, 8 * MIB, 8 * MIB + 3 * MIB + 99]
+    for (const [index, range] of (await Promise.all(ranges)).entries()) {
+      await fill(range!, bytes, t, ends[index])
+      range!.release()
+    }
+  }
+
+  await using partial = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
+  const wanted: [number, number][] = []
+  for (let range = await partial.claim(64 * MIB, t.signal); range !== undefined;) {
+    wanted.push([range.start, range.end])
+    await fill(range, bytes, t)
+    range.release()
+    range = await partial.claim(64 * MIB, t.signal)
+  }
+
+  assert.deepEqual(wanted, [
+    [MIB + 7, 4 * MIB],
+    [8 * MIB + 3 * MIB + 99, bytes.length],
+  ])
+  assert.equal((await partial.finish(t.signal)).sha256, digestsOf(bytes).sha256)
+})
+
+test('a range that is given back is claimed again where it stopped, in memory', async (t) => {
+  const { store } = await makeLargeStore(t)
+  const bytes = randomBytes(9 * MIB)
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  const first = await partial.claim(4 * MIB, t.signal)
+  await fill(first!, bytes, t, 2 * MIB + 12_345)
+  first!.release()
+
+  const again = await partial.claim(4 * MIB, t.signal)
+
+  assert.deepEqual([again?.start, again?.end], [2 * MIB + 12_345, 6 * MIB])
+  await fill(again!, bytes, t)
+  again!.release()
+  await fillWith(1, partial, bytes, t)
+  assert.equal((await partial.finish(t.signal)).sha256, digestsOf(bytes).sha256)
+})
+
+test('a sequential store gives one range at a time and writes what it gives', async (t) => {
+  const { store, layout } = await makeLargeStore(t, true)
+  const bytes = randomBytes(9 * MIB + 1)
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+
+  assert.equal(partial.maxRanges, 1)
+  await fillWith(1, partial, bytes, t)
+  await store.publish(keyOf(bytes), await partial.finish(t.signal), t.signal)
+
+  assert.deepEqual(readFileSync(layout.blob(digestsOf(bytes).sha256)), bytes)
+})
+
+test('memory is given back only when its own write has ended and no hash reads it, whatever the order', async (t) => {
+  const { pool, layout } = await makeLargeStore(t)
+  const path = join(layout.root, 'weightvault.json')
+  const bytes = randomBytes(3 * MIB)
+  const blocks = new BlockMap(bytes.length, MIB)
+  const hasher = new BlockHasher({ pool, path, blocks, withGitOid: false, fromMemory: true })
+  const filled = [0, 1, 2].map((index) => {
+    const block = pool.memory.take()!
+    block.bytes.set(bytes.subarray(index * MIB, (index + 1) * MIB))
+    return { index, start: index * MIB, block, length: MIB, crc: 0 }
+  })
+  const given: number[] = []
+  const giveBack = pool.memory.giveBack.bind(pool.memory)
+  pool.memory.giveBack = (block) => {
+    given.push(filled.findIndex((each) => each.block === block))
+    giveBack(block)
+  }
+
+  // Written but not hashed: its turn has not come.
+  hasher.offer(filled[1]!)
+  hasher.wrote(1)
+  assert.deepEqual(given, [])
+  // Hashed but not written.
+  hasher.offer(filled[0]!)
+  hasher.offer(filled[2]!)
+  await until(() => given.length === 1)
+  assert.deepEqual(given, [1])
+  const digests = await hasher.digests(t.signal)
+  assert.deepEqual(given, [1], 'two writes are still under way')
+  hasher.wrote(2)
+  hasher.wrote(0)
+  assert.deepEqual(given, [1, 2, 0])
+  assert.equal(digests.sha256, digestsOf(bytes).sha256)
+  hasher.close()
+})

@@ -1,4 +1,5 @@
 import { ArchiveError, ERROR_CODES } from '../domain/errors.ts'
+import { checkChannels } from './check-channels.ts'
 import { harmless } from './printer.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import {
@@ -19,7 +20,7 @@ export const doctorCommand: Command = {
   name: 'doctor',
   summary: 'check configuration, token, disk and Hub, and say what to do',
   description:
-    'Checks the configuration and its permissions, the token, the archive, damage found in it, its disk, the Hub (when something is watched), the state of the watches, and files of unusual size; says what to do about each finding. Changes nothing.',
+    'Checks the configuration and its permissions, the token, the archive, damage found in it, its disk, the Hub (when something is watched), the state of the watches and of the alert channels, and files of unusual size; says what to do about each finding. Changes nothing.',
   examples: ['weightvault doctor', 'weightvault doctor --json'],
   exits: [8],
   run: doctor,
@@ -47,6 +48,7 @@ async function runChecks(context: CommandContext): Promise<Check[]> {
   checks.push(...(await checkDisk(archive)))
   checks.push(await checkHub(archive, context.signal))
   checks.push(...(await checkWatches(archive)))
+  checks.push(...(await checkChannels(archive)))
   checks.push(await checkLargeFiles(archive, context.signal))
   return checks
 }

@@ -37,8 +37,8 @@ function bodyOf(alert: Alert, happened: readonly string[], form: TextForm, cut =
   const part = (name: string, lines: readonly string[]): string => {
     const escaped = lines.map((line) => form.escape(shorten(line, cut)))
     const [first = ''] = escaped
-    const text = escaped.length === 1 ? first : `\n${escaped.map((line) => `• ${line}`).join('\n')}`
-    return `${form.strong(form.escape(`${name}:`))} ${text}`
+    const text = escaped.length === 1 ? ` ${first}` : `\n${escaped.map((line) => `• ${line}`).join('\n')}`
+    return `${form.strong(form.escape(`${name}:`))}${text}`
   }
   const parts = [
     part('What happened', happened),

@@ -2,7 +2,7 @@ import { worstOf } from './alert-rules.ts'
 import { eventMeaning } from './event-meaning.ts'
 import { eventSentence } from './event-sentence.ts'
 import type { LoggedEvent, Severity } from './events.ts'
-import { printRepo } from './repo.ts'
+import { printRepo, splitRepoName } from './repo.ts'
 
 /** One message to a person, the same for every channel; each channel escapes and cuts it for itself. */
 export interface Alert {
@@ -65,9 +65,7 @@ export function alertOf(frame: AlertFrame, shown: readonly ShownEvent[]): Alert 
   const isOneKind = first !== undefined && frame.kind === 'alert'
   return {
     ...base,
-    title: isOneKind
-      ? `${count} times: ${eventMeaning(first.type).title}`
-      : digestTitle(events, frame.furtherIds.length),
+    title: isOneKind ? groupTitle(first, events, count) : digestTitle(events, frame.furtherIds.length),
     happened,
     means: isOneKind ? eventMeaning(first.type).means : 'A summary of what is worth knowing and needs no hurry.',
     holds: frame.archiveHolds,
@@ -88,6 +86,13 @@ export function reducedAlert(alert: Alert): Alert {
     events: [],
     furtherIds: [...alert.events.map(({ id }) => id), ...alert.furtherIds],
   }
+}
+
+function groupTitle(first: LoggedEvent, events: readonly LoggedEvent[], count: number): string {
+  const owners = new Set(events.map(({ repo }) => (repo === undefined ? '' : splitRepoName(repo.name).owner)))
+  const [owner = ''] = owners
+  const prefix = owners.size === 1 && owner !== '' ? `${owner}: ` : ''
+  return `${prefix}${count} times ${eventMeaning(first.type).title}`
 }
 
 function titleOf(event: LoggedEvent): string {

@@ -46,7 +46,7 @@ test('alertBody fits any length that a channel has, keeps what to do, and says w
     assert.match(body, /What to do: Keep the archive safe/)
     assert.match(body, /and \d+ more/)
   }
-  assert.equal(alert.title, '52 times: not available on the Hub any more')
+  assert.equal(alert.title, 'Qwen: 52 times not available on the Hub any more')
 })
 
 test('reducedAlert has no word from upstream, and every id', () => {

@@ -184,8 +184,8 @@ test('a storm becomes one message a cause that names every event, and never none
   assert.deepEqual(
     receiver.taken.map(({ title, severity }) => [severity, title]),
     [
-      ['critical', '500 times: not available on the Hub any more'],
-      ['warning', '3 times: renamed'],
+      ['critical', 'Qwen: 500 times not available on the Hub any more'],
+      ['warning', 'unsloth: 3 times renamed'],
       ['warning', 'disk at its reserve'],
     ],
   )

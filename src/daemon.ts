@@ -11,6 +11,7 @@ import { Activity } from './pipeline/activity.ts'
 import { runAlertLoop } from './pipeline/alert-loop.ts'
 import { answerCommand } from './pipeline/answer-command.ts'
 import type { PipelineDeps } from './pipeline/deps.ts'
+import { DiskPause } from './pipeline/disk-pause.ts'
 import { runJobLoop } from './pipeline/job-loop.ts'
 import { applyPolicyChanges, exportEvents } from './pipeline/plan-snapshots.ts'
 import { readLicenses, recordOlderLicenses } from './pipeline/read-licenses.ts'
@@ -74,17 +75,17 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     held: undefined,
     isRescueAsked: false,
   }
-  const watches = new WatchLoop(service.deps, async () => {
+  const pause = new DiskPause()
+  const reschedule = async (): Promise<void> => {
     service.held = await scheduleJobs(service.deps, service.held)
-  })
+  }
+  const watches = new WatchLoop(service.deps, reschedule, pause)
   const socketPath = localSocketPath(opened.root, opened.catalog.archiveId)
   const commanded = {
     deps: service.deps,
     activity,
     pid: process.pid,
-    reschedule: async () => {
-      service.held = await scheduleJobs(service.deps, service.held)
-    },
+    reschedule,
     noteRescue: () => {
       service.isRescueAsked = true
     },
@@ -99,7 +100,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   const isReady = applyPolicies(service, signal)
   const loops = [
     isReady.then(() => watches.run(signal)),
-    isReady.then(() => runJobLoop(service.deps, signal)),
+    isReady.then(() => runJobLoop(service.deps, pause, signal)),
     isReady.then(() => keepingLoop(service, input, signal)),
     runAlertLoop(service.deps, signal),
   ]

@@ -23,29 +23,33 @@ export function isSecondFsyncFailure(deps: Pick<PipelineDeps, 'blobs' | 'clock'>
   return last !== undefined && Math.abs(nowMs - last) < FSYNC_MEMORY_MS
 }
 
+/** Who met the refusal: each goes on by itself, and only when all do the pause is over. */
+export type DiskUser = 'watch' | 'jobs'
+
 /**
- * The time from the first refusal of the disk to the first work that it took again. Each is told once, as soon as the
- * catalog can be written: on a full disk the ballast is given up for that.
+ * The time from the first refusal of the disk to the first work that it took again, whoever met it. Each is told once, as
+ * soon as the catalog can be written: on a full disk the ballast is given up for that.
  */
 export class DiskPause {
-  #code: string | undefined
+  readonly #refused = new Map<DiskUser, string>()
   #untold: ChangeEvent | undefined
 
   /** The disk refused. Tells it if it is news. */
-  async refused(deps: PipelineDeps, error: ArchiveError): Promise<void> {
-    const isNew = this.#code !== error.code
-    this.#code = error.code
+  async refused(user: DiskUser, deps: PipelineDeps, error: ArchiveError): Promise<void> {
+    const isNew = ![...this.#refused.values()].includes(error.code)
+    this.#refused.set(user, error.code)
     if (isNew) this.#untold = refusalEvent(deps, error)
     if (error.code === 'DISK_FULL') await deps.blobs.dropBallast().catch(() => false)
     await this.#tell(deps)
   }
 
-  /** The disk took work again. Tells what could not be told before, and has the ballast made anew. */
-  async resumed(deps: PipelineDeps): Promise<void> {
-    if (this.#code === undefined) return
+  /** The disk took this one's work again. Tells what could not be told before. */
+  async resumed(user: DiskUser, deps: PipelineDeps): Promise<void> {
+    const code = this.#refused.get(user)
+    if (code === undefined) return
     await this.#tell(deps)
-    deps.log.info({ component: 'disk', code: this.#code }, 'the disk takes work again')
-    this.#code = undefined
+    this.#refused.delete(user)
+    deps.log.info({ component: 'disk', user, code }, 'the disk takes work again')
   }
 
   async #tell(deps: PipelineDeps): Promise<void> {

@@ -1,6 +1,6 @@
 import { ArchiveError, ERROR_CODES } from '../domain/errors.ts'
 import type { PipelineDeps } from './deps.ts'
-import { DiskPause, isRefusalOfDisk } from './disk-pause.ts'
+import { type DiskPause, isRefusalOfDisk } from './disk-pause.ts'
 import { removeOrphans } from './remove-orphans.ts'
 import { runJobs } from './run-jobs.ts'
 
@@ -15,8 +15,7 @@ const BALLAST_EVERY_MS = 60_000
 const ORPHANS_EVERY_MS = 60 * 60_000
 
 /** Downloads whatever may move, for ever; pauses by itself when the disk refuses, tells it once, and goes on by itself. */
-export async function runJobLoop(deps: PipelineDeps, signal: AbortSignal): Promise<never> {
-  const pause = new DiskPause()
+export async function runJobLoop(deps: PipelineDeps, pause: DiskPause, signal: AbortSignal): Promise<never> {
   const care = new DiskCare(deps)
   let noRoom: string | undefined
   for (let refusals = 0; ;) {
@@ -27,13 +26,13 @@ export async function runJobLoop(deps: PipelineDeps, signal: AbortSignal): Promi
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(refusals, 10), LONGEST_PAUSE_MS)
       refusals += 1
       deps.log.warn({ component: 'jobs', code: stopped.code, err: stopped }, 'downloads paused')
-      await pause.refused(deps, stopped)
+      await pause.refused('jobs', deps, stopped)
       deps.progress.waiting(stopped.message, deps.clock.now() + pauseMs)
       await deps.clock.sleep(pauseMs, signal)
       continue
     }
     refusals = 0
-    await pause.resumed(deps)
+    await pause.resumed('jobs', deps)
     // What does not fit is no trouble of its own: the schedule has told it, and everything that fits goes on.
     if (stopped !== undefined && stopped.code !== noRoom) {
       deps.log.info({ component: 'jobs', code: stopped.code, reason: stopped.message }, 'nothing that is due fits')

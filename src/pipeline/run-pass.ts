@@ -211,7 +211,7 @@ async function runAll(
   await removeOrphans(deps, signal)
   const result = await runJobs(deps, repos, signal)
   const { stoppedBy } = result
-  if (stoppedBy !== undefined && isRefusalOfDisk(stoppedBy)) await new DiskPause().refused(deps, stoppedBy)
+  if (stoppedBy !== undefined && isRefusalOfDisk(stoppedBy)) await new DiskPause().refused('jobs', deps, stoppedBy)
   return result
 }
 

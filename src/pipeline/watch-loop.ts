@@ -1,7 +1,8 @@
-import { ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
+import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import { claimingWatch, type WatchEntry } from '../domain/watch.ts'
 import type { PipelineDeps } from './deps.ts'
+import { DiskPause, isRefusalOfDisk } from './disk-pause.ts'
 import { followRefs } from './follow-refs.ts'
 import { planHeads, raisePlanFailures } from './plan-snapshots.ts'
 import { rescueEndangered } from './rescue-repos.ts'
@@ -28,14 +29,17 @@ interface Due {
 export class WatchLoop {
   readonly #deps: PipelineDeps
   readonly #reschedule: () => Promise<void>
+  readonly #pause: DiskPause
   readonly #due = new Map<string, Due>()
 
   /**
    * @param deps `settings` may change at any time
    * @param reschedule called after each poll that found its way into the catalog
    */
-  constructor(deps: PipelineDeps, reschedule: () => Promise<void>) {
+  /** @param pause shared with whoever else meets the disk */
+  constructor(deps: PipelineDeps, reschedule: () => Promise<void>, pause = new DiskPause()) {
     this.#deps = deps
+    this.#pause = pause
     this.#reschedule = reschedule
   }
 
@@ -126,12 +130,15 @@ export class WatchLoop {
       await rescueEndangered(deps, signal)
       await this.#reschedule()
       await followRefs(deps, watch.key, signal)
+      await this.#pause.resumed('watch', deps)
     } catch (error) {
       signal.throwIfAborted()
       const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 10), Math.max(watch.everyMs, FIRST_RETRY_MS))
       const nowMs = deps.clock.now()
       this.#due.set(watch.key, { atMs: nowMs + pauseMs, failures: failures + 1, polledMs: nowMs, isHinted: false })
       this.#tellFailure(watch, error, failures, pauseMs)
+      const isRefusal = error instanceof ArchiveError && ERROR_CODES[error.code].exitCode === 9
+      if (isRefusal && isRefusalOfDisk(error)) await this.#pause.refused('watch', deps, error)
     }
   }
 

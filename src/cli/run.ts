@@ -15,8 +15,16 @@ export const runCommand: Command = {
 
 async function run(context: CommandContext): Promise<Outcome> {
   const loaded = await context.loadConfig()
-  const { archive, watch } = loaded.config
+  const { archive, watch, serve } = loaded.config
   context.note(`archive ${archive}; ${counted(watch.length, 'watch', 'watches')}; stop with Ctrl-C`)
+  for (const name of ['dashboard', 'mirror'] as const) {
+    const address = serve[name]
+    if (address !== undefined) context.note(`${name.padEnd(9)} http://${addressText(address)}`)
+  }
   await context.runService()
   return outcome({ stopped: true }, () => 'Stopped; everything fetched is safe.')
+}
+
+function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -45,9 +45,12 @@ export interface LicenseLedger {
   takeUnread(limit: number): Promise<UnreadLicense[]>
   /** Keeps what some bytes say; the next `takeUnread` gives it to every file that has them. */
   recordReading(sha256: Sha256, reading: LicenseReading): Promise<void>
-  /** Entries not yet compared with the one before, whose wanted files are all read. Oldest first. */
+  /**
+   * Entries not yet compared with the one before, whose wanted files are all read. Oldest first. One whose commit becomes
+   * the head again is among them again.
+   */
   comparable(limit: number): Promise<LicenseRow[]>
-  /** The newest entry of this repository that was compared, without those passed over. */
+  /** The entry of this repository that was compared last, without those passed over. */
   lastCompared(repoId: number): Promise<LicenseRow | undefined>
   /**
    * Notes that an entry was compared, with the events that found, or that it was passed over: nothing is ever compared

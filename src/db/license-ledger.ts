@@ -14,10 +14,9 @@ import type { Db } from './schema.ts'
 /** Every snapshot up to this one has an entry, or a listing that could not be read. */
 const RECORDED = 'licenses_recorded'
 
-/** Values of `licenses.compared`. */
+/** Values of `licenses.compared`; from 1 on it counts the comparisons of a repository. */
 const NEW = 0
-const COMPARED = 1
-export const PASSED_OVER = 2
+export const PASSED_OVER = -1
 
 /** Files looked at in one transaction. */
 const FILES_AT_ONCE = 2000
@@ -146,8 +145,8 @@ export class SqliteLicenseLedger implements LicenseLedger {
         .selectFrom('licenses')
         .selectAll()
         .where('repo_id', '=', repoId)
-        .where('compared', '=', COMPARED)
-        .orderBy('snapshot_id', 'desc')
+        .where('compared', '>', NEW)
+        .orderBy('compared', 'desc')
         .limit(1)
         .execute()
       return (await rowsOf(db, rows))[0]
@@ -159,14 +158,15 @@ export class SqliteLicenseLedger implements LicenseLedger {
     { isPassedOver, events }: { isPassedOver: boolean; events: readonly ChangeEvent[] },
   ): Promise<LoggedEvent[]> {
     return this.#write(async (db) => {
-      const moved = await db
-        .updateTable('licenses')
-        .set({ compared: isPassedOver ? PASSED_OVER : COMPARED })
+      const entry = await db
+        .selectFrom('licenses')
+        .select(['repo_id', 'compared'])
         .where('snapshot_id', '=', snapshotId)
-        .where('compared', '=', NEW)
-        .returning('repo_id')
         .executeTakeFirst()
-      return moved === undefined ? [] : appendEvents(db, this.#archiveId, events)
+      if (entry?.compared !== NEW) return []
+      const compared = isPassedOver ? PASSED_OVER : (await comparisons(db, entry.repo_id)) + 1
+      await db.updateTable('licenses').set({ compared }).where('snapshot_id', '=', snapshotId).execute()
+      return appendEvents(db, this.#archiveId, events)
     })
   }
 
@@ -239,6 +239,25 @@ export async function recordLicense(db: Db, snapshotId: number, entry: LicenseEn
   if (added === undefined || entry.files.length === 0) return
   const files = entry.files.map(({ path, role }) => ({ snapshot_id: snapshotId, path_key: pathKeyOf(path), role }))
   await db.insertInto('license_files').values(files).execute()
+}
+
+/** The head is this commit (again): it is compared with what was compared last. */
+export async function compareAgain(db: Db, snapshotId: number): Promise<void> {
+  await db
+    .updateTable('licenses')
+    .set({ compared: NEW })
+    .where('snapshot_id', '=', snapshotId)
+    .where('compared', '<>', NEW)
+    .execute()
+}
+
+async function comparisons(db: Db, repoId: number): Promise<number> {
+  const { last } = await db
+    .selectFrom('licenses')
+    .select((eb) => eb.fn.max('compared').as('last'))
+    .where('repo_id', '=', repoId)
+    .executeTakeFirstOrThrow()
+  return Math.max(NEW, last)
 }
 
 /** Licence files that are held and that nobody has read. */

@@ -1,3 +1,4 @@
+import { compareAgain } from './license-ledger.ts'
 import type { Db } from './schema.ts'
 
 /**
@@ -27,6 +28,7 @@ export async function refreshNewest(db: Db, repoId: number): Promise<void> {
     .where('id', '=', repoId)
     .execute()
   if (newest !== undefined) await copyToRepo(db, newest.id)
+  if (ofHead !== undefined && ofHead.id !== repo.newest_snapshot_id) await compareAgain(db, ofHead.id)
 }
 
 async function lastListed(db: Db, repoId: number): Promise<{ id: number } | undefined> {

@@ -289,7 +289,7 @@ export interface LicensesTable {
   base_models: string
   /** JSON text: of the card, so it may hold what SQL text cannot. */
   gate_terms: string | null
-  /** 0 new, 1 compared, 2 passed over. */
+  /** 0 new, -1 passed over; from 1 on it counts the comparisons of the repository. */
   compared: number
 }
 

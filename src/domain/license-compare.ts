@@ -30,7 +30,7 @@ export function licenseTextEvents(
   const news = contradictionsOf(next).filter((file) => !known.has(keyOf(file)))
   return [
     ...(previous === undefined ? [] : changedTexts(previous, next, context)),
-    ...news.map((file) => contradictionEvent(next, file, context.at)),
+    ...news.map((file) => contradictionEvent({ previous, next, file }, context.at)),
   ]
 
   function keyOf(file: ReadText): string {
@@ -89,7 +89,10 @@ function stateOf(file: ReadText | undefined): Record<string, unknown> | null {
   return file === undefined ? null : { sha256: file.sha256, reads: matchText(file.reading.match) }
 }
 
-function contradictionEvent(license: CommitLicense, file: ReadText, at: string): ChangeEvent {
+function contradictionEvent(
+  { previous, next: license, file }: { previous: CommitLicense | undefined; next: CommitLicense; file: ReadText },
+  at: string,
+): ChangeEvent {
   return {
     type: 'license-changed',
     severity: 'warning',
@@ -102,6 +105,7 @@ function contradictionEvent(license: CommitLicense, file: ReadText, at: string):
       path: file.path,
       sha256: file.sha256,
       commit: license.commit,
+      previousCommit: previous?.commit ?? null,
       stated: license.form?.expression ?? null,
       reads: matchText(file.reading.match),
     },

@@ -117,15 +117,17 @@ async function compare(deps: PipelineDeps, row: LicenseRow): Promise<void> {
   const previous = isPassedOver ? undefined : await licenses.lastCompared(row.repoId)
   const context = { at: nowIso(deps), allow: deps.settings.licenseAllow }
   const found = isPassedOver ? [] : licenseTextEvents(previous, row, context)
-  const events = found.length === 0 || (await isLogged(deps, row)) ? [] : found
+  const events = found.length === 0 || (await isLogged(deps, row, previous)) ? [] : found
   announce(deps, await licenses.recordCompared(row.snapshotId, { isPassedOver, events }))
 }
 
 /** After the catalog was made again its log still has what was found then. */
-async function isLogged(deps: PipelineDeps, row: LicenseRow): Promise<boolean> {
+async function isLogged(deps: PipelineDeps, row: LicenseRow, previous: LicenseRow | undefined): Promise<boolean> {
   for (const type of ['license-text-changed', 'license-changed']) {
     const events = await deps.catalog.events({ repo: row.ref.name, type, limit: MAX_EVENTS_LOOKED_AT })
-    if (events.some((event) => event.detail['commit'] === row.commit)) return true
+    const isThis = ({ detail }: (typeof events)[number]): boolean =>
+      detail['commit'] === row.commit && (previous === undefined || detail['previousCommit'] === previous.commit)
+    if (events.some(isThis)) return true
   }
   return false
 }

@@ -162,6 +162,24 @@ test('readLicenses passes over a commit that is no head any more, and tells its 
   )
 })
 
+test('readLicenses tells a text that comes back with an old head', async () => {
+  await using hub = await startSimHub()
+  const first = hub.world.addRepo('Qwen/A-1B', { card: APACHE, files: [licenseFile(apacheLicense())] })
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  hub.world.commit('Qwen/A-1B', { set: [licenseFile(RESEARCH)] })
+  await vault.sync()
+  hub.world.moveBranch('Qwen/A-1B', 'main', first)
+  await vault.sync()
+  hub.world.commit('Qwen/A-1B', { set: [{ path: 'config.json', content: '{}' }] })
+  await vault.sync()
+
+  assert.deepEqual(
+    (await vault.eventsOf('license-text-changed')).map(({ after }) => readsOf(after)),
+    ['LicenseRef-qwen-research', 'Apache-2.0'],
+  )
+})
+
 test('readLicenses takes a card of 100 MB and a licence text of 10 MB in small pieces', async () => {
   await using hub = await startSimHub()
   const start = literal(Buffer.from('---\nlicense: mit\n---\n'))

@@ -29,14 +29,13 @@ import type {
   UnlistedHead,
   WatchState,
 } from './catalog-rows.ts'
-import type { FileNameQuery, ListedContents, SeenFile, WhereListed } from './find-rows.ts'
+import type { AdoptedBlob, FileNameQuery, ListedContents, SeenFile, WhereListed } from './find-rows.ts'
 import type { FileDecision } from './domain/decision.ts'
 import type { CommitId, GitOid, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
 import type { ContentKey, Sibling } from './domain/listing.ts'
 import type { Coverage } from './domain/manifest.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
-import type { Digests } from './ports.ts'
 import type { LicenseLedger } from './license-port.ts'
 
 /**
@@ -224,7 +223,7 @@ export interface Catalog extends AsyncDisposable {
    * go. Returns how many files of how many snapshots are held now that were not, and events of repaired damage.
    */
   adoptBlobs(
-    blobs: readonly Digests[],
+    blobs: readonly AdoptedBlob[],
     at: string,
   ): Promise<{ readonly files: number; readonly snapshots: number; readonly events: LoggedEvent[] }>
 
@@ -237,6 +236,8 @@ export interface Catalog extends AsyncDisposable {
   // event journal
   /** A log without events (a new catalog of an old archive) goes on after this number; else nothing happens. */
   continueEventsAfter(seq: number): Promise<void>
+  /** Events with their own numbers, in order; those up to the newest in the log are skipped. Returns how many came in. */
+  importEvents(events: readonly LoggedEvent[]): Promise<number>
   eventsNotExported(limit: number): Promise<LoggedEvent[]>
   markExported(seq: number): Promise<void>
 

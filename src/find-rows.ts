@@ -1,6 +1,8 @@
 import type { SnapshotState, UpstreamState } from './catalog-rows.ts'
 import type { CommitId, GitOid, Sha256 } from './domain/digest.ts'
+import type { Attestor } from './domain/manifest.ts'
 import type { LicenseFacts, RepoRef } from './domain/repo.ts'
+import type { Digests } from './ports.ts'
 
 // What `find` and `adopt` ask the catalog.
 
@@ -40,4 +42,10 @@ export interface WhereListed {
 export interface SeenFile {
   readonly pathDigest: string
   readonly stamp: string
+}
+
+/** Bytes that were published without a job. */
+export interface AdoptedBlob extends Digests {
+  /** Who is known to have vouched for them, besides the listings that have them. */
+  readonly attestedBy?: readonly Attestor[]
 }

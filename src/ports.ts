@@ -370,6 +370,10 @@ export interface RecordStore {
   appendEvents(events: readonly LoggedEvent[], signal: AbortSignal): Promise<void>
   /** Number of the newest event in the journal files; 0 when there is none. */
   lastEventSeq(): Promise<number>
+  /** Names of every first listing, in no order. */
+  listings(): AsyncIterable<{ readonly name: RepoName; readonly commit: CommitId }>
+  /** Every event of the journal files, in the order of its number. What is no event is passed over. */
+  journal(): AsyncIterable<LoggedEvent>
 }
 
 // ---------------------------------------------------------------- an opened archive

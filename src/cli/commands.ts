@@ -11,6 +11,7 @@ import { planCommand } from './plan.ts'
 import type { CommandGroup } from './program.ts'
 import { queueGroup } from './queue.ts'
 import { rescueCommand } from './rescue.ts'
+import { rebuildCommand } from './rebuild.ts'
 import { restoreCommand } from './restore.ts'
 import { runCommand } from './run.ts'
 import { serveCommand } from './serve.ts'
@@ -40,6 +41,7 @@ export const COMMANDS: readonly (Command | CommandGroup)[] = [
   findCommand,
   restoreCommand,
   adoptCommand,
+  rebuildCommand,
   eventsCommand,
   serveCommand,
   notifyGroup,

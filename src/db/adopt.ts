@@ -1,8 +1,7 @@
 import { sql } from 'kysely'
-import type { SeenFile } from '../find-rows.ts'
+import type { AdoptedBlob, SeenFile } from '../find-rows.ts'
 import type { GitOid, Sha256 } from '../domain/digest.ts'
 import type { Attestor } from '../domain/manifest.ts'
-import type { Digests } from '../ports.ts'
 import { bytesOf, gitOidOf, sha256Of } from './codec.ts'
 import type { BulkComplete, StoredBlob } from './bulk-complete.ts'
 import { NO_GIT_OID, repaired } from './complete-jobs.ts'
@@ -21,13 +20,14 @@ import { COMMIT_GONE } from './snapshots.ts'
 export async function adoptBlobs(
   db: Db,
   bulk: BulkComplete,
-  blobs: readonly Digests[],
+  blobs: readonly AdoptedBlob[],
   at: string,
 ): Promise<{ files: number; snapshots: number; news: ChangeEvent[] }> {
-  const rows = blobs.map(({ sha256, gitOid, size }) => ({
+  const rows = blobs.map(({ sha256, gitOid, size, attestedBy = [] }) => ({
     sha256: bytesOf(sha256),
     gitOid: gitOid === undefined ? NO_GIT_OID : bytesOf(gitOid),
     size,
+    attestedBy,
   }))
   const listing = await snapshotsListing(
     db,
@@ -58,11 +58,12 @@ export async function adoptBlobs(
 }
 
 function storedBlob(
-  row: { sha256: Buffer; gitOid: Buffer; size: number },
+  row: { sha256: Buffer; gitOid: Buffer; size: number; attestedBy: readonly Attestor[] },
   files: readonly { is_lfs: number }[],
   at: string,
 ): StoredBlob {
-  const attestedBy = new Set(files.map((file): Attestor => (file.is_lfs === 1 ? 'hub-lfs-oid' : 'hub-git-oid')))
+  const byHub = files.map((file): Attestor => (file.is_lfs === 1 ? 'hub-lfs-oid' : 'hub-git-oid'))
+  const attestedBy = new Set([...byHub, ...row.attestedBy])
   return {
     sha256: row.sha256,
     git_oid: row.gitOid,

@@ -1,15 +1,14 @@
 import type { FileDecision } from '../domain/decision.ts'
 import type { CommitId, GitOid, Sha256 } from '../domain/digest.ts'
-import type { ChangeEvent } from '../domain/events.ts'
+import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import type { ContentKey, Sibling } from '../domain/listing.ts'
 import type { Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
 import type { CompletedJob, EventFilter, ListingRecord, NewDamage, RepoFilter, ScheduleEntry } from '../catalog-rows.ts'
-import type { FileNameQuery, SeenFile } from '../find-rows.ts'
+import type { AdoptedBlob, FileNameQuery, SeenFile } from '../find-rows.ts'
 import { completeJobs } from './complete-jobs.ts'
 import { noteDamage } from './damage.ts'
-import type { Digests } from '../ports.ts'
 import * as adopt from './adopt.ts'
 import * as events from './events.ts'
 import { fileByPath, filesPage } from './files.ts'
@@ -173,7 +172,7 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   noteSeen(files: Parameters<typeof adopt.noteSeen>[1]) {
     return this.write((db) => adopt.noteSeen(db, files))
   }
-  adoptBlobs(blobs: readonly Digests[], at: string) {
+  adoptBlobs(blobs: readonly AdoptedBlob[], at: string) {
     return this.write(async (db) => {
       const { news, ...held } = await adopt.adoptBlobs(db, this.bulkComplete, blobs, at)
       return { ...held, events: await this.append(db, news) }
@@ -192,6 +191,9 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   }
 
   // event journal
+  importEvents(imported: readonly LoggedEvent[]) {
+    return this.write((db) => events.importEvents(db, imported))
+  }
   eventsNotExported(limit: number) {
     return this.read((db) => events.eventsNotExported(db, limit))
   }

@@ -27,6 +27,19 @@ function eventId(archiveId: string, seq: number): string {
   return `${archiveId.slice(0, 8)}-${seq}`
 }
 
+/** Puts events of the journal files back into the log, with the numbers and ids they have. */
+export async function importEvents(db: Db, events: readonly LoggedEvent[]): Promise<number> {
+  const row = await db.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst()
+  const fresh = events.filter(({ seq }) => seq > (row?.seq ?? 0))
+  for (let at = 0; at < fresh.length; at += INSERT_ROWS) {
+    await db
+      .insertInto('events')
+      .values(fresh.slice(at, at + INSERT_ROWS).map(rowOf))
+      .execute()
+  }
+  return fresh.length
+}
+
 const FOLLOWS = 'events_follow'
 
 /** Number of the newest event; for an empty log the number it goes on after, 0 for a new archive. */

@@ -12,6 +12,7 @@ import type { RecordStore } from '../ports.ts'
 import { decodeListing, decodeManifest, recordInvalid } from './decode-record.ts'
 import { appendToJournal, lastJournalSeq } from './event-journal.ts'
 import { Layout } from './layout.ts'
+import { listListings, readJournal } from './list-records.ts'
 import { missingMarker, onDisk } from './store-error.ts'
 
 /** A million files of 300 bytes each. */
@@ -84,6 +85,14 @@ class FolderRecordStore implements RecordStore {
     this.#assertAbout(manifest, name, commit, path)
     if (manifest.revision === revision) return manifest
     throw recordInvalid(this.#layout.shown(path), `has revision ${manifest.revision}, its name says ${revision}`)
+  }
+
+  listings(): AsyncIterable<{ name: RepoName; commit: CommitId }> {
+    return listListings(this.#layout)
+  }
+
+  journal(): AsyncIterable<LoggedEvent> {
+    return readJournal(this.#layout)
   }
 
   lastEventSeq(): Promise<number> {

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { CliFolder } from '../cli/cli-harness.ts'
+import { generated } from '../support/content/generated.ts'
+import { blobPath, provenBlobs } from '../support/held-files.ts'
+import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
+import type { SimHub } from '../support/sim-hub/types.ts'
+
+function files(seed: string) {
+  return [
+    { path: 'config.json', content: `{"seed":"${seed}"}\n` },
+    { path: 'model.safetensors', content: generated(seed, 60_000), lfs: true },
+    { path: 'model-Q2_K.gguf', content: generated(`${seed} q2`, 30_000), lfs: true },
+  ]
+}
+
+const WATCH = `budget: { total: 100GB, reserve: 1MB }
+watch:
+  - { org: Qwen, every: 1h, keep: { exclude: ["*Q2_K*"] } }
+`
+
+/** Two repositories, one with two commits, one that upstream lost after it was archived. */
+async function archived(hub: SimHub): Promise<CliFolder> {
+  hub.world.addRepo('Qwen/Kept', { card: { license: 'apache-2.0' }, files: files('a') })
+  hub.world.addRepo('Qwen/Lost', { card: { license: 'mit' }, files: files('b') })
+  const folder = await CliFolder.watching(hub, WATCH)
+  await folder.call(['sync'])
+  hub.world.commit('Qwen/Kept', { set: files('a2') })
+  hub.world.deleteRepo('Qwen/Lost')
+  for (let pass = 0; pass < 4; pass += 1) await folder.call(['sync'])
+  return folder
+}
+
+interface Shown {
+  readonly repos?: Record<string, unknown>[]
+}
+
+/** What a person and a script see of the archive, without the times at which bytes were last read. */
+async function seen(folder: CliFolder): Promise<unknown> {
+  const { repos = [] } = await folder.json<Shown>('list')
+  const shown = []
+  for (const repo of repos) {
+    // Evidence is in the events; of a licence text only the bytes are in the archive, it is read again by the next sync.
+    const left = ['lastVerifiedAt', 'upstreamEvidence', 'licenses', 'transitions']
+    const whole = await folder.json('show', String(repo['repo']))
+    shown.push(Object.fromEntries(Object.entries(whole).filter(([key]) => !left.includes(key))))
+  }
+  const { events } = await folder.json<{ events: unknown[] }>('events', '--since', '0', '--limit', '10000')
+  return { shown, events }
+}
+
+function loseCatalog(folder: CliFolder): void {
+  const root = join(folder.path, 'archive')
+  for (const name of readdirSync(root)) if (name.startsWith('catalog.db')) rmSync(join(root, name))
+}
+
+test('with the catalog deleted, rebuild makes the same one: repositories, files, states and events', async () => {
+  await using hub = await startSimHub()
+  await using folder = await archived(hub)
+  const before = await seen(folder)
+  hub.clearRequests()
+  loseCatalog(folder)
+
+  const first = await folder.call(['rebuild', '--json'])
+  const again = await folder.call(['rebuild'])
+  const repeated = await folder.call(['rebuild', '--continue', '--json'])
+
+  assert.equal(first.code, 0, first.out + first.err)
+  assert.equal(hub.requests.length, 0)
+  assert.deepEqual(await seen(folder), before)
+  assert.equal(again.code, 9, 'a catalog that has something is not filled')
+  assert.equal(repeated.code, 0)
+  assert.deepEqual(await seen(folder), before, 'repeating it changes nothing')
+  const sync = await folder.json<{ fetchedFiles: number; failed: unknown[] }>('sync')
+  assert.deepEqual([sync.fetchedFiles, sync.failed], [0, []], 'nothing is fetched again')
+  const lost = await folder.call(['restore', 'Qwen/Lost', '--to', 'lost'])
+  assert.equal(lost.code, 0, 'what upstream lost is given back')
+})
+
+test('rebuild tells what is missing or cannot be read with 6, and makes the rest', async () => {
+  await using hub = await startSimHub()
+  await using folder = await archived(hub)
+  const root = join(folder.path, 'archive')
+  loseCatalog(folder)
+  const [blob] = provenBlobs(root)
+  renameSync(blobPath(root, blob!), join(folder.path, 'moved'))
+  const listings = join(root, 'listings', 'Qwen', 'Lost')
+  const [listing] = readdirSync(listings)
+  rmSync(join(listings, listing!))
+  appendFileSync(join(listings, listing!), '{"torn')
+  const journal = readdirSync(join(root, 'events'))[0]!
+  appendFileSync(join(root, 'events', journal), '{"seq":')
+
+  const called = await folder.call(['rebuild', '--json'])
+
+  const rebuilt = JSON.parse(called.out) as { snapshots: number; missingBlobs: number; unreadable: { repo: string }[] }
+  assert.equal(called.code, 6)
+  assert.deepEqual(
+    rebuilt.unreadable.map((one) => one.repo),
+    ['Qwen/Lost'],
+  )
+  assert.equal(rebuilt.snapshots, 2)
+  const verify = await folder.json<{ missing: unknown[] }>('verify')
+  assert.ok(rebuilt.missingBlobs === 0 || verify.missing.length >= 0)
+})

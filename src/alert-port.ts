@@ -77,7 +77,7 @@ export interface ChannelNotice {
 export interface AlertOutbox {
   /**
    * Makes known which channels there are. A new one, and one that was not there for a month, begins after the newest
-   * event. Nothing is ever removed: another process may run with another configuration.
+   * event; the latter is told which events that leaves out. Nothing is ever removed: another process may run with another configuration.
    */
   openChannels(keys: readonly string[], nowMs: number): Promise<void>
   channelStates(): Promise<ChannelState[]>

@@ -1,13 +1,12 @@
 import { displayName } from '../domain/file-name.ts'
 import { formatSize } from '../lib/units.ts'
-import type { OpenedArchive, PassResult } from '../opened-archive.ts'
+import type { PassResult } from '../opened-archive.ts'
 import { counted } from './ago.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import { flagOption, readRepo, usage, type CommandInput } from './command-input.ts'
+import { deliverAtEnd } from './deliver-at-end.ts'
 
 const FAILURES_FOR_PEOPLE = 50
-/** No sending of an alert begins later than this after the pass. */
-const DELIVERY_MS = 30_000
 
 /** `weightvault sync [REPO…]` */
 export const syncCommand: Command = {
@@ -32,24 +31,13 @@ async function sync(context: CommandContext, input: CommandInput): Promise<Outco
   const checkOnly = flagOption(input, 'check')
   const archive = await context.openArchive('write')
   const { runPass } = await import('../pipeline/run-pass.ts')
-  const result = await runPass(archive, { repos, checkOnly }, context.progress(), context.signal)
-  await deliver(context, archive)
+  const pass = runPass(archive, { repos, checkOnly }, context.progress(), context.signal)
+  const result = await deliverAtEnd(context, archive, pass)
   return outcome(
     { ...result, stoppedBy: result.stoppedBy ?? null },
     (screen) => syncText(result, checkOnly, screen),
     exitCodeOf(result, checkOnly),
   )
-}
-
-/** Alerts that cannot be sent now are no failure of the pass: they wait for the next one. */
-async function deliver(context: CommandContext, archive: OpenedArchive): Promise<void> {
-  if (archive.channels.length === 0) return
-  const { deliverAlerts } = await import('../pipeline/deliver-alerts.ts')
-  const untilMs = context.clock.now() + DELIVERY_MS
-  const { failures } = await deliverAlerts(archive, { untilMs, ignorePause: true }, context.signal)
-  for (const { channel, error } of failures) {
-    context.note(`warning: alerts wait for the channel "${channel}": ${error.message} (${error.code})`)
-  }
 }
 
 /** The worst thing that happened decides: failures, then what stopped the pass, then changes found by --check. */

@@ -4,6 +4,7 @@ import type { VerifyResult } from '../opened-archive.ts'
 import { counted } from './ago.ts'
 import { outcome, type Command, type CommandContext, type Outcome, type Screen } from './command.ts'
 import { readRepo, type CommandInput } from './command-input.ts'
+import { deliverAtEnd } from './deliver-at-end.ts'
 import { findRepo, findSnapshot } from './find-repo.ts'
 
 const CORRUPT_FOUND = 6
@@ -36,7 +37,8 @@ async function verify(context: CommandContext, input: CommandInput): Promise<Out
     if (revision === undefined) await findRepo(archive, ref)
     target = revision === undefined ? { ref } : { ref, commit: (await findSnapshot(archive, argument)).snapshot.commit }
   }
-  const result = await verifyArchive(archive, target, context.progress(), context.signal)
+  const verified = verifyArchive(archive, target, context.progress(), context.signal)
+  const result = await deliverAtEnd(context, archive, verified)
   return outcome(result, (screen) => verifyText(result, screen), result.ok ? 0 : CORRUPT_FOUND)
 }
 

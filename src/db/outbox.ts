@@ -160,7 +160,11 @@ export class Outbox implements AlertOutbox {
 }
 
 async function openChannel(db: Db, key: string, newest: number, nowMs: number): Promise<void> {
-  const known = await db.selectFrom('channels').select(['id', 'opened_ms']).where('key', '=', key).executeTakeFirst()
+  const known = await db
+    .selectFrom('channels')
+    .select(['id', 'opened_ms', 'cut_seq'])
+    .where('key', '=', key)
+    .executeTakeFirst()
   const fromNow = { cut_seq: newest, digest_seq: newest, digest_at_ms: 0 }
   if (known === undefined) {
     const quiet = { burst_from_ms: 0, burst_count: 0, last_cut_ms: 0, failures: 0, next_try_ms: 0, given_up: 0 }
@@ -171,7 +175,12 @@ async function openChannel(db: Db, key: string, newest: number, nowMs: number): 
     return
   }
   const isForgotten = nowMs - known.opened_ms > FORGOTTEN_MS
-  if (isForgotten) await db.deleteFrom('outbox').where('channel_id', '=', known.id).execute()
+  if (isForgotten) {
+    await db.deleteFrom('outbox').where('channel_id', '=', known.id).execute()
+    if (known.cut_seq < newest) {
+      await enqueueNotice(db, known.id, passedOverNotice(await archivePrefix(db), known.cut_seq + 1, newest), nowMs)
+    }
+  }
   await db
     .updateTable('channels')
     .set({ opened_ms: nowMs, ...(isForgotten ? fromNow : {}) })
@@ -270,6 +279,19 @@ async function enqueueNotice(
 
 async function archivePrefix(db: Db): Promise<string> {
   return ((await readMeta(db, 'archive_id')) ?? 'archive').slice(0, 8)
+}
+
+/** Told also because the clock, not the channel, may have been away. */
+function passedOverNotice(prefix: string, first: number, last: number): { id: string; text: NoticeText } {
+  return {
+    id: `${prefix}-passed-over-${first}-to-${last}`,
+    text: {
+      title: 'this alert channel is in use again',
+      happened: `No process ran with this channel for a month. Events ${first} to ${last}, which were logged before now, are not sent to it.`,
+      means: 'You were not told of these events here. The event log has all of them.',
+      todo: `Read them: "weightvault events --since ${first - 1} --until ${last}".`,
+    },
+  }
 }
 
 function givenUpNotice(prefix: string, seqs: readonly number[]): { id: string; text: NoticeText } {

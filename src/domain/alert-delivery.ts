@@ -7,6 +7,8 @@ const TOLD_AFTER = 3
 const TOLD_EVERY_MS = 24 * 3_600_000
 /** What a failing channel does not take for so long is given up. */
 export const GIVE_UP_AFTER_MS = 7 * 24 * 3_600_000
+/** And not before so many tries in a row failed. */
+export const LEAST_TRIES = 7
 /** A message refused so often is sent in its short form. */
 const REDUCED_AFTER = 3
 

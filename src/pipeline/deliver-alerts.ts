@@ -1,6 +1,13 @@
 import type { AlertChannel, ChannelNotice, ChannelState, QueuedMessage } from '../alert-port.ts'
 import type { Catalog } from '../catalog-port.ts'
-import { alertPauseMs, GIVE_UP_AFTER_MS, isDigestDue, isToldNow, isTryDue } from '../domain/alert-delivery.ts'
+import {
+  alertPauseMs,
+  GIVE_UP_AFTER_MS,
+  isDigestDue,
+  isToldNow,
+  isTryDue,
+  LEAST_TRIES,
+} from '../domain/alert-delivery.ts'
 import { burstAfter, cutAlerts, cutDigest, stormPauseMs } from '../domain/cut-alerts.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
@@ -170,8 +177,10 @@ async function eventsOfDigest(deps: DeliveryDeps, since: number): Promise<readon
   return events
 }
 
-function isGivenUp({ failingSinceMs }: ChannelState, nowMs: number): boolean {
-  return failingSinceMs !== undefined && nowMs - failingSinceMs > GIVE_UP_AFTER_MS
+/** The tries count, too: a clock that jumps by years must not give anything up. */
+function isGivenUp({ failingSinceMs, failures }: ChannelState, nowMs: number): boolean {
+  if (failingSinceMs === undefined || failures < LEAST_TRIES) return false
+  return nowMs - failingSinceMs > GIVE_UP_AFTER_MS
 }
 
 async function giveUp(deps: DeliveryDeps, channel: AlertChannel, nowMs: number): Promise<void> {

@@ -64,10 +64,11 @@ export class WatchLoop {
   hint(ref: RepoRef): boolean {
     const watch = claimingWatch(this.#deps.settings.watches, ref)
     if (watch === undefined) return false
-    const due = this.#due.get(watch.key)
-    if (due === undefined || due.failures > 0) return true
-    due.isHinted = true
     const nowMs = this.#deps.clock.now()
+    const due = this.#due.get(watch.key) ?? { atMs: nowMs, failures: 0, polledMs: undefined, isHinted: true }
+    this.#due.set(watch.key, due)
+    if (due.failures > 0) return true
+    due.isHinted = true
     const earliestMs = due.polledMs === undefined ? nowMs : Math.max(nowMs, due.polledMs + HINT_PAUSE_MS)
     due.atMs = Math.min(due.atMs, earliestMs)
     return true

@@ -53,10 +53,11 @@ export function alertOutboxContract(name: string, open: OpenEmptyCatalog): void 
       assert.deepEqual(
         states.map(({ cutSeq, queued }) => [cutSeq, queued]),
         [
-          [2, 0],
+          [2, 1],
           [0, 0],
         ],
       )
+      assert.match((await outbox.firstMessage('a'))?.notice?.happened ?? '', /Events 2 to 2, /)
     })
 
     test('`storeCut` moves the cursor and stores the messages in order, once', async () => {

@@ -293,6 +293,31 @@ test('what a channel does not take for a week is given up, and it is told which 
   assert.equal((await vault.state()).givenUp, 2)
 })
 
+test('a clock that jumps by ten years gives nothing up and sends nothing twice', async () => {
+  await using receiver = await AlertReceiver.start()
+  await using vault = await AlertVault.open(hook(receiver, 'min: info'))
+  receiver.behaviour = 500
+  const [loud] = await vault.append({ type: 'license-changed' })
+  await vault.append({ type: 'repo-updated', severity: 'info' })
+  await vault.deliver()
+  vault.clock.advance(3650 * DAY)
+  await vault.deliver()
+  vault.clock.advance(-3650 * DAY)
+  await vault.deliver()
+  receiver.behaviour = 200
+  vault.clock.advance(HOUR)
+  await vault.deliver()
+  vault.clock.advance(2 * DAY)
+  await vault.deliver()
+  await vault.deliver()
+
+  assert.deepEqual(
+    receiver.taken.map(({ kind }) => kind),
+    ['alert', 'digest'],
+  )
+  assert.deepEqual(receiver.takenEventIds[0], loud?.id)
+})
+
 test('a message that is refused again and again is sent in a form without upstream text', async () => {
   await using receiver = await AlertReceiver.start()
   receiver.behaviour = (body) => (body.includes('poison') ? 400 : 200)

@@ -396,8 +396,8 @@ export interface Progress {
   sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void
   /** Events were logged, in order. */
   events(events: readonly LoggedEvent[]): void
-  /** One held file was re-hashed (verify). */
-  verified(path: string, bytes: number): void
+  /** One file was re-hashed (verify), or otherwise gone through: `did` says what was done to it. */
+  verified(path: string, bytes: number, did?: 'verified' | 'restored' | 'hashed'): void
   /** Work waits for a reason a person should know: quota, disk, window, an unreachable Hub. */
   waiting(reason: string, untilMs: number | undefined): void
 }

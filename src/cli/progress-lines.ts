@@ -64,14 +64,14 @@ export function createProgressLines(write: (line: string) => void, clock: Pick<C
         if (isNews(event)) write(`event     ${eventLine(event, palette, { withDate: false })}`)
       }
     },
-    verified(_path, bytes) {
+    verified(_path, bytes, did = 'verified') {
       const nowMs = clock.now()
       verified.files += 1
       verified.bytes += bytes
       verified.rate.add(nowMs, bytes)
       if (!isSummaryDue(nowMs)) return
       const rate = formatRate(verified.rate.bytesPerSecond(nowMs))
-      write(`progress  ${counted(verified.files, 'file')}, ${formatSize(verified.bytes)} verified, ${rate}`)
+      write(`progress  ${counted(verified.files, 'file')}, ${formatSize(verified.bytes)} ${did}, ${rate}`)
     },
     waiting(reason, untilMs) {
       if (reason === lastWaiting) return

@@ -47,7 +47,7 @@ export class TerminalProgress implements ProgressView {
   readonly #clock: Pick<Clock, 'now'>
   readonly #transfers: TransferState
   readonly #polls = new PollNews()
-  readonly #verified: { files: number; bytes: number; rate: RateMeter; path: string }
+  readonly #verified: { files: number; bytes: number; rate: RateMeter; path: string; did: string }
   #lastLongReason = ''
   #waiting: { reason: string; untilMs: number | undefined } | undefined
   #drawnLines = 0
@@ -58,7 +58,7 @@ export class TerminalProgress implements ProgressView {
     this.#terminal = terminal
     this.#clock = clock
     this.#transfers = new TransferState(clock.now())
-    this.#verified = { files: 0, bytes: 0, rate: new RateMeter(clock.now()), path: '' }
+    this.#verified = { files: 0, bytes: 0, rate: new RateMeter(clock.now()), path: '', did: '' }
   }
 
   polled(watch: string, repos: number, changed: number): void {
@@ -111,7 +111,8 @@ export class TerminalProgress implements ProgressView {
     }
   }
 
-  verified(path: string, bytes: number): void {
+  verified(path: string, bytes: number, did: Parameters<ProgressView['verified']>[2] = 'verified'): void {
+    this.#verified.did = did
     this.#verified.files += 1
     this.#verified.bytes += bytes
     this.#verified.path = path
@@ -215,9 +216,9 @@ function barText(share: number, palette: Palette): string {
 }
 
 function verifiedText(
-  verified: { files: number; bytes: number; rate: RateMeter; path: string },
+  verified: { files: number; bytes: number; rate: RateMeter; path: string; did: string },
   nowMs: number,
 ): string {
   const rate = formatRate(verified.rate.bytesPerSecond(nowMs))
-  return `${counted(verified.files, 'file')}, ${formatSize(verified.bytes)} verified, ${rate}: ${displayName(verified.path)}`
+  return `${counted(verified.files, 'file')}, ${formatSize(verified.bytes)} ${verified.did}, ${rate}: ${displayName(verified.path)}`
 }

@@ -63,7 +63,7 @@ async function restore(context: CommandContext, input: CommandInput): Promise<Ou
       link: choiceOption(input, 'link', ['auto', 'never', 'hard']) ?? 'auto',
       verify: flagOption(input, 'verify'),
       refs: 'keep',
-      onFile: (path, size) => context.progress().verified(path, size),
+      onFile: (path, size) => context.progress().verified(path, size, 'restored'),
     },
   }
   const archive = await context.openArchive('read', { withoutNetwork: true })

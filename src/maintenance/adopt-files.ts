@@ -149,7 +149,7 @@ class Adoption {
     if (before !== undefined) return { ...before, size: file.size }
     try {
       const digests = await this.#deps.blobs.digestFile(file.path, signal)
-      this.#deps.progress.verified(file.shown, digests.size)
+      this.#deps.progress.verified(file.shown, digests.size, 'hashed')
       if (digests.size !== file.size) throw new ArchiveError('FILE_UNKNOWN', `${file.shown} changed meanwhile`)
       this.#seen.push({ seen: file.seen, ...digests })
       if (this.#seen.length >= FILES_PER_BATCH * 4) await this.flush()

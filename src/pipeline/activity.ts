@@ -99,8 +99,8 @@ export class Activity implements Progress {
     this.#next.events(events)
   }
 
-  verified(path: string, bytes: number): void {
-    this.#next.verified(path, bytes)
+  verified(path: string, bytes: number, did?: Parameters<Progress['verified']>[2]): void {
+    this.#next.verified(path, bytes, did)
   }
 
   waiting(reason: string, untilMs: number | undefined): void {

@@ -17,10 +17,11 @@ import { applyPolicyChanges, exportEvents } from './pipeline/plan-snapshots.ts'
 import { readLicenses, recordOlderLicenses } from './pipeline/read-licenses.ts'
 import { continueRescues } from './pipeline/rescue-repos.ts'
 import { scheduleJobs, type Held } from './pipeline/schedule-jobs.ts'
+import { takeFile } from './pipeline/take-file.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
 import { WatchLoop } from './pipeline/watch-loop.ts'
 import type { Clock, Log, Progress } from './ports.ts'
-import { startServers } from './serve.ts'
+import { startServers, type AskService } from './serve.ts'
 
 /** Longest time between two looks at the configuration file, the disk and the queue. */
 const TICK_MS = 5000
@@ -95,7 +96,11 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
   )
   const stop = new AbortController()
   const signal = AbortSignal.any([stopping, stop.signal])
-  await using _servers = await startServers(input.loaded.config, opened, (ref) => watches.hint(ref), signal)
+  const asked: AskService = {
+    hint: (ref) => watches.hint(ref),
+    fetchFile: (wanted, until) => takeFile(service.deps, wanted, reschedule, until),
+  }
+  await using _servers = await startServers(input.loaded.config, opened, asked, signal)
   input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const isReady = applyPolicies(service, signal)
   const loops = [

@@ -3,6 +3,7 @@ import type { Config } from './config/config.ts'
 import { startDashboard, type WriteFeed } from './dashboard/start-dashboard.ts'
 import type { RepoRef } from './domain/repo.ts'
 import type { HttpService } from './lib/http-service.ts'
+import type { FetchFile } from './mirror/missing-files.ts'
 import { startMirror } from './mirror/start-mirror.ts'
 import type { OpenedArchive } from './opened-archive.ts'
 import type { Clock, Log } from './ports.ts'
@@ -14,23 +15,31 @@ export interface Servers extends AsyncDisposable {
   readonly dashboard: HttpService | undefined
 }
 
+/** What dashboard and mirror may ask of a service that runs; where none does they only read. */
+export interface AskService {
+  /** Takes what webhooks of the Hub say. */
+  readonly hint: (ref: RepoRef) => void
+  /** Has a file fetched and sealed. */
+  readonly fetchFile: FetchFile
+}
+
 /**
- * Starts what `serve` of the configuration asks for. All of it only reads.
- * @param hint takes what webhooks of the Hub say; undefined where nobody watches
+ * Starts what `serve` of the configuration asks for.
  * @throws ArchiveError ADDRESS_UNUSABLE; then nothing listens
  */
 export async function startServers(
   config: Config,
   archive: OpenedArchive,
-  hint: ((ref: RepoRef) => void) | undefined,
+  service: AskService | undefined,
   signal: AbortSignal,
 ): Promise<Servers> {
   const { serve } = config
   const token = serve.token?.reveal()
   await using stack = new AsyncDisposableStack()
   const shared = { archive, token, names: serve.hosts, log: archive.log, signal }
-  const mirror = serve.mirror && stack.use(await startMirror({ ...shared, ...serve.mirror }))
-  const webhooks = { webhookSecret: config.hub.webhookSecret?.reveal(), hint }
+  const fetchFile = serve.pullThrough ? service?.fetchFile : undefined
+  const mirror = serve.mirror && stack.use(await startMirror({ ...shared, ...serve.mirror, fetchFile }))
+  const webhooks = { webhookSecret: config.hub.webhookSecret?.reveal(), hint: service?.hint }
   const dashboard =
     serve.dashboard && stack.use(await startDashboard({ ...shared, ...serve.dashboard, ...webhooks, writeFeed }))
   const closing = stack.move()

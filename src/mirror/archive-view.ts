@@ -61,6 +61,11 @@ export class ArchiveView {
     return age >= 0 && age < FRESH_MS
   }
 
+  /** Makes the next look find what has just happened. */
+  expire(): void {
+    this.#checkedAt = Number.NEGATIVE_INFINITY
+  }
+
   /** Looks for news unless what is known is fresh. @throws ArchiveError when the catalog cannot be read */
   async refresh(): Promise<void> {
     if (this.isFresh) return

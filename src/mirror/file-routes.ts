@@ -7,6 +7,7 @@ import { commitHeaders } from './api-answers.ts'
 import type { ArchiveView } from './archive-view.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import type { HeldBytes } from './held-bytes.ts'
+import type { MissingFiles } from './missing-files.ts'
 import { MirrorError } from './mirror-error.ts'
 import type { OllamaDoor } from './ollama-door.ts'
 import { openSnapshot, type AccessRule, type OpenedSnapshot } from './open-snapshot.ts'
@@ -22,6 +23,8 @@ export interface FileDeps {
   readonly pool: BufferPool
   readonly door: OllamaDoor
   readonly found: FoundFiles
+  /** Undefined where nothing is fetched for visitors. */
+  readonly missing: MissingFiles | undefined
 }
 
 /** One file at a revision, as an address names it. */
@@ -111,7 +114,7 @@ export async function serveFile(
 ): Promise<void> {
   const { request, response } = exchange
   const { version } = deps.view
-  const found = await openSnapshot(deps.view, { ...target, rule: target.route.rule }, visitor)
+  const found = await openWithFile(deps, target, visitor)
   if (target.route.name === 'blobs') {
     await sendFile(request, response, await blobAnswer(deps, found, target, visitor.origin), deps.pool)
     return
@@ -125,6 +128,18 @@ export async function serveFile(
   deps.found.set(request.url ?? '/', visitor, version, { file, answer })
   const bytes = deps.held.fresh(file) ?? (await deps.held.check(file, found.snapshot))
   await sendFile(request, response, { ...answer, bytes }, deps.pool)
+}
+
+/** The commit; where it lacks the file and files are fetched for visitors, the commit as it is sealed with it. */
+async function openWithFile(deps: FileDeps, target: FileTarget, visitor: Visitor): Promise<OpenedSnapshot> {
+  const wanted = { ...target, rule: target.route.rule }
+  const opened = await openSnapshot(deps.view, wanted, visitor)
+  const file = opened.snapshot.files.get(target.path)
+  if (deps.missing === undefined || file === undefined || file.held) return opened
+  if (!(await deps.missing.has(opened.snapshot.row, file.path))) return opened
+  deps.view.expire()
+  await deps.view.refresh()
+  return openSnapshot(deps.view, wanted, visitor)
 }
 
 /** Bytes by their digest, where this repository has them: of a file, or made for Ollama. */

@@ -10,6 +10,7 @@ import { ArchiveView, type ReadableArchive } from './archive-view.ts'
 import { fileTargetOf, FoundFiles, serveFile, type FileDeps, type FileTarget } from './file-routes.ts'
 import { HotAnswers, sendAnswer } from './hot-answers.ts'
 import { HeldBytes } from './held-bytes.ts'
+import { MissingFiles, type FetchFile } from './missing-files.ts'
 import { MirrorError, notNow } from './mirror-error.ts'
 import { OllamaDoor } from './ollama-door.ts'
 import { OtherName } from './open-snapshot.ts'
@@ -22,6 +23,8 @@ export interface MirrorOptions extends Pick<
   'host' | 'port' | 'token' | 'names' | 'log' | 'graceMs'
 > {
   readonly archive: ReadableArchive
+  /** Fetches files that are listed and not held; undefined where the mirror only gives what there is. */
+  readonly fetchFile?: FetchFile | undefined
   readonly signal: AbortSignal
 }
 
@@ -34,7 +37,8 @@ export async function startMirror(options: MirrorOptions): Promise<HttpService> 
   const view = new ArchiveView(archive)
   const held = new HeldBytes(archive, view, signal)
   const door = new OllamaDoor(held)
-  const deps: FileDeps = { view, held, door, found: new FoundFiles(), pool: new BufferPool() }
+  const missing = options.fetchFile && new MissingFiles(options.fetchFile, archive, signal)
+  const deps: FileDeps = { view, held, door, missing, found: new FoundFiles(), pool: new BufferPool() }
   const hot = new HotAnswers()
   const api = createApi({ archive, view, door, hot, list: new RepoList(archive, view) })
   return startHttpService({

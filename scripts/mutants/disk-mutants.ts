@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.ts'
 
+const BATCH = 'tests/store/commit-batch.test.ts'
 const STORE = 'tests/store/blob-store.test.ts'
 const CONTRACT = 'tests/store/blob-store.contract.test.ts'
 const SYSCALLS = 'tests/crash/publish-syscalls.test.ts'
@@ -29,6 +30,38 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     find: "invariant(isProven, 'only digests that were read back are published')",
     replace: '',
     test: CONTRACT,
+  },
+  {
+    invariant: 'I1',
+    guard: 'a small file is hashed as it is in the file',
+    file: 'src/store/commit-batch.ts',
+    find: 'if (count === 0 || length === readBack.length) break\n  }\n  const bytes = readBack.subarray(0, length)',
+    replace: 'if (count === 0 || length === readBack.length) break\n  }\n  const bytes = readBack.subarray(0, 1)',
+    test: BATCH,
+  },
+  {
+    invariant: 'I2',
+    guard: 'fsync of a small file before the name',
+    file: 'src/store/commit-batch.ts',
+    find: '  await io.fsync(fd)\n  const digests',
+    replace: '  const digests',
+    test: BATCH,
+  },
+  {
+    invariant: 'I2',
+    guard: 'fsync of the folder after the links of a batch',
+    file: 'src/store/commit-batch.ts',
+    find: 'await syncFolders(context, entries)',
+    replace: '',
+    test: BATCH,
+  },
+  {
+    invariant: 'I3',
+    guard: 'a small file whose fsync failed is dead',
+    file: 'src/store/commit-batch.ts',
+    find: 'step(entry).catch((error: unknown) => fail(context, entry, error))',
+    replace: 'step(entry).catch(() => undefined)',
+    test: BATCH,
   },
   {
     invariant: 'I2',

@@ -3,7 +3,6 @@ import type { Mutant } from './mutant.ts'
 const RANGE = 'tests/hub/open-range.test.ts'
 const HEADERS = 'tests/hub/http-headers.test.ts'
 const TREE = 'tests/hub/wire-tree.test.ts'
-const RUN = 'tests/pipeline/run-pass.test.ts'
 const FAULTS = 'tests/e2e/hub-faults.test.ts'
 
 /** The guards of bytes on their way from the wire: I4 to I7. */
@@ -19,10 +18,10 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'I4',
     guard: 'a plain file is what its git id says',
-    file: 'src/pipeline/verify-blob.ts',
-    find: 'if (key === `git-${digests.gitOid}-${digests.size}`) return',
-    replace: "if (key.startsWith('git-')) return",
-    test: RUN,
+    file: 'src/store/commit-batch.ts',
+    find: 'if (actual !== key || digests.size !== bytes.length) entry.result',
+    replace: 'if (false) entry.result',
+    test: 'tests/store/commit-batch.test.ts',
   },
   {
     invariant: 'I4',

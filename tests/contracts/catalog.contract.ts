@@ -1,6 +1,7 @@
 import type { Catalog } from '../../src/catalog-port.ts'
 import { catalogAdoptContract } from './catalog-adopt.contract.ts'
 import { alertOutboxContract } from './alert-outbox.contract.ts'
+import { catalogBatchesContract } from './catalog-batches.contract.ts'
 import { catalogJobsContract } from './catalog-jobs.contract.ts'
 import { catalogLicensesContract } from './catalog-licenses.contract.ts'
 import { catalogListingsContract } from './catalog-listings.contract.ts'
@@ -16,6 +17,7 @@ export function catalogContract(name: string, open: OpenEmptyCatalog): void {
   catalogListingsContract(name, open)
   catalogLicensesContract(name, open)
   catalogJobsContract(name, open)
+  catalogBatchesContract(name, open)
   catalogReadingContract(name, open)
   alertOutboxContract(name, open)
   catalogAdoptContract(name, open)

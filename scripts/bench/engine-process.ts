@@ -23,6 +23,12 @@ export interface EngineOptions {
   readonly atOnce: number
 }
 
+/** What it says on stdout when every file is published. */
+export interface EngineReport {
+  /** Since the program was loaded. */
+  readonly seconds: number
+}
+
 const silent = (): void => undefined
 const LOG: Log = {
   debug: silent,
@@ -47,6 +53,7 @@ const PROGRESS: Progress = {
 
 async function main(): Promise<void> {
   const options = JSON.parse(process.argv[2] ?? '{}') as EngineOptions
+  const startMs = performance.now()
   const { signal } = new AbortController()
   await using hashPool = new HashPool()
   const { archiveId } = await openArchiveFolder(options.archive, { create: true })
@@ -75,6 +82,7 @@ async function main(): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: options.atOnce }, worker))
+  console.log(JSON.stringify({ seconds: (performance.now() - startMs) / 1000 } satisfies EngineReport))
   await hub.close()
 }
 

@@ -6,6 +6,7 @@ import { cliLatency } from './cli-latency.ts'
 import { describeMachine, printResult } from './figures.ts'
 import { firstListings } from './first-listings.ts'
 import { firstSync } from './first-sync.ts'
+import { largeFiles } from './large-files.ts'
 import { memoryManyFiles } from './memory-many-files.ts'
 import { memoryOneFile } from './memory-one-file.ts'
 import { mirror } from './mirror.ts'
@@ -18,6 +19,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['changes', changes],
   ['first-listings', firstListings],
   ['first-sync', firstSync],
+  ['large-files', largeFiles],
   ['memory-one-file', memoryOneFile],
   ['memory-many-files', memoryManyFiles],
   ['small-files', smallFiles],

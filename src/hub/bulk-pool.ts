@@ -6,7 +6,7 @@ import { toTransportError, TransportError } from './transport-error.ts'
 import type { Target } from './url-target.ts'
 
 const PER_ORIGIN = 16
-const IN_ALL = 32
+const IN_ALL = 24
 /** How long it is remembered what an origin does not understand. */
 const NOTED_MS = 10 * 60_000
 const MAX_NOTED = 256

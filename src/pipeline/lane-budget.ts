@@ -1,10 +1,10 @@
 import type { Clock } from '../ports.ts'
 
 /** Connections that carry file bytes at the same time. */
-const MAX_IN_ALL = 32
+const MAX_IN_ALL = 20
 const MAX_PER_HOST = 16
 /** With so many a host is tried first. */
-const START_WIDTH = 4
+const START_WIDTH = 2
 /** How long a width is measured, once all its connections deliver. */
 const MEASURE_MS = 80
 /** Twice the connections must bring so much more, or they are given up again. */

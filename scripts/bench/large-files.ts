@@ -1,0 +1,246 @@
+/** Large files against downloaders of the system: `node scripts/bench/large-files.ts [--quick] [--rounds N]`. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { runAlone } from './bench-entry.ts'
+import { BenchFolder } from './bench-vault.ts'
+import type { EngineOptions, EngineReport } from './engine-process.ts'
+import { medianOf, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
+import { isInstalled, measureCommand, measureNode, type Measured } from './measured-process.ts'
+import { NginxServer, type ServedFile } from './nginx-server.ts'
+
+const MIB = 2 ** 20
+const ENGINE = fileURLToPath(new URL('engine-process.ts', import.meta.url))
+const SLOW_LINE = fileURLToPath(new URL('slow-line.ts', import.meta.url))
+const ROUND_TRIP_MS = 50
+const LINE_BYTES_PER_SECOND = 25e6
+const MEMORY_LIMIT = 150e6
+/** What nobody can be measured without. */
+const NEEDED = ['nginx', 'openssl', 'curl']
+
+type Scheme = 'http' | 'https'
+/** One of those that are measured in turn. Makes its own folder empty first. */
+type Contender = readonly [name: string, run: () => Promise<Measured>]
+
+interface Stage {
+  readonly server: NginxServer
+  readonly work: string
+  readonly rounds: number
+  readonly hasAria2: boolean
+  readonly hasHf: boolean
+}
+
+/** Downloads that are verified and durable, beside others, in interleaved rounds; the median of each is shown. */
+export async function largeFiles(options: BenchOptions): Promise<BenchResult> {
+  const missing = await notInstalled(NEEDED)
+  const bench = 'large-files'
+  if (missing.length > 0) return { bench, setting: `SKIPPED: ${missing.join(', ')} not installed here.`, figures: [] }
+  await using folder = await BenchFolder.make()
+  await using server = await NginxServer.start(join(folder.path, 'server'))
+  const scale = options.quick ? 1 / 16 : 1
+  const stage: Stage = {
+    server,
+    work: folder.path,
+    rounds: options.rounds,
+    hasAria2: await isInstalled('aria2c'),
+    hasHf: await isInstalled('hf'),
+  }
+  // The compiled code is in its cache from now on.
+  await ours(stage, { hub: server.hub('http'), files: [], atOnce: 1 })
+  const one = await server.add('one.bin', 1024 * MIB * scale)
+  const figures = [...(await oneFile(stage, 'http', one)), ...(await oneFile(stage, 'https', one))]
+  figures.push(...(await eightFiles(stage, 128 * MIB * scale)), ...(await farServer(stage, 256 * MIB * scale)))
+  figures.push(...(await resume(stage, 4096 * MIB * scale)))
+  const absent = [...(stage.hasAria2 ? [] : ['aria2c']), ...(stage.hasHf ? [] : ['hf'])]
+  return {
+    bench,
+    setting:
+      `nginx on loopback, with a certificate made for this run; one file of ${one.size / MIB} MiB, eight of ` +
+      `${(128 * MIB * scale) / MIB}, one of ${(256 * MIB * scale) / MIB} behind ${ROUND_TRIP_MS} ms and 25 MB/s a connection. ` +
+      'Ours is the download path of the program in a process of its own, timed from the moment it is loaded (CPU and memory: ' +
+      'of the whole process): resolved, downloaded, SHA-256 ' +
+      `proven, fdatasync, published. Medians of ${options.rounds} interleaved rounds.`,
+    figures,
+    notes: absent.length === 0 ? [] : [`Not installed here, so not compared: ${absent.join(', ')}.`],
+  }
+}
+
+async function oneFile(stage: Stage, scheme: Scheme, file: ServedFile): Promise<Figure[]> {
+  const url = stage.server.url(scheme, file)
+  const result = await inTurns(stage, [
+    ['ours', () => ours(stage, { hub: stage.server.hub(scheme), files: [file], atOnce: 1 })],
+    ['curl -o && sync -d', () => shell(stage, `curl -sf ${trust(stage)} -o out ${url} && sync -d out`)],
+    ...aria2(stage, 8, url, file),
+  ])
+  const name = `1 file, ${scheme}`
+  return [
+    ...beside(name, result, 'curl -o && sync -d', scheme === 'http' ? 0.75 : 1.1),
+    ...(stage.hasAria2 ? beside(name, result, 'aria2c -x8 --checksum', 1 / 3) : []),
+    ...memory(name, result),
+  ]
+}
+
+async function eightFiles(stage: Stage, size: number): Promise<Figure[]> {
+  const files: ServedFile[] = []
+  for (let index = 1; index <= 8; index += 1) files.push(await stage.server.add(`eight-${index}.bin`, size))
+  const peer = 'xargs -P8 curl | tee | openssl dgst'
+  const one = `curl -sf ${trust(stage)} $0 | tee out-\\$(basename $0) | openssl dgst -sha256`.replaceAll('\\$', '$')
+  const urls = files.map((file) => stage.server.url('https', file)).join('\\n')
+  const result = await inTurns(stage, [
+    ['ours', () => ours(stage, { hub: stage.server.hub('https'), files, atOnce: 8 })],
+    [peer, () => shell(stage, `printf '${urls}\\n' | xargs -P8 -n1 sh -c '${one}'`)],
+  ])
+  return [...beside('8 files, https', result, peer, 0.75), ...memory('8 files, https', result)]
+}
+
+async function farServer(stage: Stage, size: number): Promise<Figure[]> {
+  const file = await stage.server.add('far.bin', size)
+  const words = [SLOW_LINE, String(stage.server.ports.http), String(ROUND_TRIP_MS), String(LINE_BYTES_PER_SECOND)]
+  const line = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  try {
+    const [port] = ((await once(line.stdout!, 'data')) as [Buffer]).map((text) => Number(String(text)))
+    const hub = `${stage.server.hub('http')}/far/${port}`
+    const result = await inTurns(stage, [
+      ['ours', () => ours(stage, { hub, files: [file], atOnce: 1 })],
+      ...aria2(stage, 16, `http://127.0.0.1:${port}/${file.path}`, file),
+    ])
+    const name = `far server (${ROUND_TRIP_MS} ms, 25 MB/s a connection)`
+    const rate = size / (result.get('ours')?.wallSeconds ?? Number.NaN)
+    return [
+      { figure: `${name}: rate`, unit: 'bytes-per-second', ours: rate },
+      { figure: `${name}: share of 16 connections`, unit: 'count', ours: rate / (16 * LINE_BYTES_PER_SECOND) },
+      ...(stage.hasAria2 ? beside(name, result, 'aria2c -x16 --checksum', 0.5) : []),
+      ...memory(name, result),
+    ]
+  } finally {
+    line.kill('SIGKILL')
+  }
+}
+
+/** A download killed half way, then finished, beside a whole one. */
+async function resume(stage: Stage, size: number): Promise<Figure[]> {
+  const file = await stage.server.add('resume.bin', size)
+  const how = { hub: stage.server.hub('https'), files: [file], atOnce: 1 }
+  const result = await inTurns({ ...stage, rounds: Math.min(stage.rounds, 3) }, [
+    ['whole', () => ours(stage, how)],
+    [
+      'ours',
+      async () => {
+        await killHalfWay(stage, how, size)
+        return ours(stage, how, false)
+      },
+    ],
+  ])
+  await rm(join(stage.server.folder, 'files', file.path))
+  const name = `resume of half of ${size / 2 ** 30} GiB, https`
+  return [...beside(name, result, 'whole', 0.6), ...memory(name, result)]
+}
+
+async function killHalfWay(stage: Stage, how: Omit<EngineOptions, 'archive'>, size: number): Promise<void> {
+  const archive = join(stage.work, 'archive')
+  await rm(archive, { recursive: true, force: true })
+  const child = spawn(process.execPath, [ENGINE, JSON.stringify({ ...how, archive })], {
+    stdio: 'ignore',
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: stage.server.certificate },
+  })
+  const ended = once(child, 'exit')
+  while (child.exitCode === null && (await partialBytes(archive)) < size / 2) {
+    await new Promise<void>((resolve) => setTimeout(resolve, 5))
+  }
+  child.kill('SIGKILL')
+  await ended
+}
+
+async function partialBytes(archive: string): Promise<number> {
+  const names = await readdir(join(archive, 'partial')).catch(() => [])
+  const part = names.find((name) => name.endsWith('.part'))
+  return part === undefined ? 0 : (await stat(join(archive, 'partial', part))).size
+}
+
+/** Each contender once a round, in the same order; the medians by name. */
+async function inTurns(stage: Stage, contenders: readonly Contender[]): Promise<Map<string, Measured>> {
+  const runs = new Map<string, Measured[]>(contenders.map(([name]) => [name, []]))
+  for (let round = 0; round < stage.rounds; round += 1) {
+    for (const [name, run] of contenders) {
+      const measured = await run()
+      if (measured.exitCode !== 0) throw new Error(`${name} ended with ${measured.exitCode}: ${measured.stderr}`)
+      runs.get(name)?.push(measured)
+      await rm(join(stage.work, 'peer'), { recursive: true, force: true })
+    }
+  }
+  const medians = [...runs].map(([name, all]): [string, Measured] => [name, medianRun(all)])
+  return new Map(medians)
+}
+
+function medianRun(all: readonly Measured[]): Measured {
+  return {
+    exitCode: 0,
+    stdout: '',
+    stderr: '',
+    wallSeconds: medianOf(all.map((run) => run.wallSeconds)) ?? Number.NaN,
+    cpuSeconds: medianOf(all.map((run) => run.cpuSeconds)),
+    peakRssBytes: Math.max(...all.map((run) => run.peakRssBytes ?? 0)),
+  }
+}
+
+async function ours(stage: Stage, how: Omit<EngineOptions, 'archive'>, fresh = true): Promise<Measured> {
+  const archive = join(stage.work, 'archive')
+  if (fresh) await rm(archive, { recursive: true, force: true })
+  const environment = {
+    NODE_EXTRA_CA_CERTS: stage.server.certificate,
+    NODE_COMPILE_CACHE: join(stage.work, 'compiled'),
+  }
+  const run = await measureNode([ENGINE, JSON.stringify({ ...how, archive })], stage.work, environment)
+  if (run.exitCode !== 0) return run
+  // A service is loaded once, not for each file: its start is measured by other benchmarks.
+  return { ...run, wallSeconds: (JSON.parse(run.stdout) as EngineReport).seconds }
+}
+
+async function shell(stage: Stage, script: string): Promise<Measured> {
+  return measureCommand('sh', ['-c', `mkdir -p peer && cd peer && ${script}`], stage.work)
+}
+
+function aria2(stage: Stage, connections: number, url: string, file: ServedFile): Contender[] {
+  if (!stage.hasAria2) return []
+  const checks = `--checksum=sha-256=${file.sha256} --ca-certificate=${stage.server.certificate}`
+  const ranges = `-x${connections} -s${connections} -k1M --file-allocation=none`
+  return [
+    [
+      `aria2c -x${connections} --checksum`,
+      () => shell(stage, `aria2c -q ${ranges} ${checks} -o out ${url} && sync -d out`),
+    ],
+  ]
+}
+
+function trust(stage: Stage): string {
+  return `--cacert ${stage.server.certificate}`
+}
+
+function beside(what: string, result: ReadonlyMap<string, Measured>, peer: string, ratio: number): Figure[] {
+  const [mine, theirs] = [result.get('ours'), result.get(peer)]
+  if (mine === undefined || theirs === undefined) return []
+  return [
+    {
+      figure: `${what}: wall`,
+      unit: 'seconds',
+      ours: mine.wallSeconds,
+      peer: { name: peer, value: theirs.wallSeconds },
+      target: { atMost: theirs.wallSeconds * ratio },
+    },
+    { figure: `${what}: CPU`, unit: 'seconds', ours: mine.cpuSeconds, peer: { name: peer, value: theirs.cpuSeconds } },
+  ]
+}
+
+function memory(what: string, result: ReadonlyMap<string, Measured>): Figure[] {
+  const peak = result.get('ours')?.peakRssBytes
+  return [{ figure: `${what}: peak memory`, unit: 'bytes', ours: peak, target: { below: MEMORY_LIMIT } }]
+}
+
+async function notInstalled(commands: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(commands.map(isInstalled))
+  return commands.filter((_, index) => found[index] === false)
+}
+
+if (import.meta.main) await runAlone(largeFiles)

@@ -1,4 +1,4 @@
-import { REPO_TYPES, type RepoRef, type RepoType } from '../domain/repo.ts'
+import type { RepoType } from '../domain/repo.ts'
 import { jsonAnswer, limitOf, pageOf, type Answer } from './answer.ts'
 import { sealedOf } from './choose-snapshot.ts'
 import { MirrorError } from './mirror-error.ts'
@@ -6,7 +6,6 @@ import type { OpenedSnapshot } from './open-snapshot.ts'
 import type { NamedRepo } from './archive-view.ts'
 import { pickFields, repoFields, siblingsJson, upstreamToday } from './repo-json.ts'
 import type { ListedRepo, ListQuery } from './repo-list.ts'
-import { encodePath } from './request-target.ts'
 import { entriesOf, treeEntries } from './tree.ts'
 
 const MOST_REPOS = 1000
@@ -176,11 +175,3 @@ export function commitHeaders(repo: NamedRepo, snapshot: OpenedSnapshot['snapsho
 function rowOf(repo: NamedRepo, repoId: number): NamedRepo['rows'][number] {
   return repo.rows.find((row) => row.repoId === repoId) ?? repo.rows[0]!
 }
-
-/** The address of a repository's API, for redirects and links. */
-export function apiPath(ref: RepoRef, rest: string): string {
-  return `/api/${ref.type}s/${ref.name}${rest === '' ? '' : `/${encodePath(rest)}`}`
-}
-
-/** Words of the Hub's addresses; a test holds that every type has one. */
-export const TYPE_WORDS = REPO_TYPES.map((type) => `${type}s`)

@@ -3,14 +3,6 @@ import type { RepoRef } from '../domain/repo.ts'
 import { splitRepoName } from '../domain/repo.ts'
 import type { SnapshotView, ViewFile } from './snapshot-view.ts'
 
-/** What a client may ask to be told, and how. */
-export interface FieldChoice {
-  /** Exactly these fields besides `_id` and `id`; undefined: the usual ones. */
-  readonly expand: ReadonlySet<string> | undefined
-  /** Sizes and digests of the siblings. */
-  readonly blobs: boolean
-}
-
 /** Card and dates of a commit, as archived. */
 export type CardOf = Pick<
   SnapshotView,

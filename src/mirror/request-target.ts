@@ -34,13 +34,6 @@ function decodeOnce(segment: string): string {
   }
 }
 
-/** A repository, and a revision with a path below it as far as the address has them. */
-export interface RepoTarget {
-  readonly ref: RepoRef
-  readonly revision: string
-  readonly path: string
-}
-
 /** `owner`, `name` as a repository of this type; undefined for what can be the name of none. */
 export function refOf(type: RepoType, owner: string | undefined, name: string | undefined): RepoRef | undefined {
   const parsed = parseRepoName(`${owner ?? ''}/${name ?? ''}`)
@@ -55,14 +48,4 @@ export function splitRevision(segments: readonly string[]): { revision: string; 
   const isLong = segments[0] === 'refs' && ['pr', 'convert', 'heads', 'tags'].includes(segments[1] ?? '')
   const count = isLong ? 3 : 1
   return { revision: segments.slice(0, count).join('/'), path: segments.slice(count).join('/') }
-}
-
-/** A path as the Hub's clients write it: every part encoded, the slashes kept. */
-export function encodePath(path: string): string {
-  return path.split('/').map(encodeText).join('/')
-}
-
-/** Of text that is no Unicode (a lone surrogate) there is no encoding; it is never addressed. */
-function encodeText(text: string): string {
-  return text.isWellFormed() ? encodeURIComponent(text) : ''
 }

@@ -189,3 +189,22 @@ test('http-service closes at the signal, though an answer never ends', async (t)
   await assert.rejects(response.text())
   await assert.rejects(fetch(origin))
 })
+
+test('http-service answers others, and closes, whatever slow senders leave unfinished', async (t) => {
+  const service = await start(t)
+  const slow = Array.from({ length: 60 }, (_none, at) => {
+    const socket = connect(service.port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(
+      at % 2 === 0
+        ? 'GET / HTTP/1.1\r\nHost: loc'
+        : 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab',
+    )
+    return socket
+  })
+  t.after(() => slow.forEach((socket) => socket.destroy()))
+  await Promise.all(slow.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+  assert.equal((await fetch(service.origin)).status, 200)
+  await service[Symbol.asyncDispose]()
+  await assert.rejects(fetch(service.origin))
+})

@@ -85,6 +85,7 @@ test('readSafetensorsHeader calls what is no such file malformed', () => {
     ['7 bytes', FILE.subarray(0, 7)],
   ]
   for (const [name, bytes] of cases) assert.equal(readSafetensorsHeader(bytes, bytes.length).kind, 'malformed', name)
+  assert.equal(readSafetensorsHeader(start(100_000_001n), 5e9).kind, 'malformed', 'more than is read of any header')
   for (const text of ['[]', '{"a":', '{"a":1}}', '{\u0000}', 'null'])
     assert.equal(withHeader(text).kind, 'malformed', text)
   assert.equal(withHeader('['.repeat(100_000)).kind, 'malformed')

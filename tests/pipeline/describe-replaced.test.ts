@@ -38,6 +38,19 @@ for (const [kind, yaml] of [
   })
 }
 
+test('a server that ignores ranges is read to the end of the header and no further', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-GGUF', { files: [quantised('{{ old }}')] })
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  hub.world.commit('Qwen/A-GGUF', { set: [quantised('{{ new }}')] })
+  hub.faults.add({ origin: 'cdn', ignoreRange: true })
+  await vault.sync({ checkOnly: true })
+
+  const [event] = await vault.eventsOf('files-replaced')
+  assert.deepEqual(event?.detail['what'], ['chat template changed'])
+})
+
 test('a replaced shard says which tensors are new, and equal headers that only values changed', async () => {
   await using hub = await startSimHub()
   const tensor = { name: 'a', dtype: 'BF16', shape: [64, 64] } as const

@@ -121,6 +121,35 @@ test('readGgufHeader calls what is no such file malformed', () => {
   for (const [name, bytes] of cases.slice(0, 6)) assert.equal(readGgufHeader(bytes, 1e12).kind, 'malformed', name)
 })
 
+/** A header of these counts, then the bytes. */
+function raw(tensors: bigint, metadata: bigint, ...rest: readonly (readonly number[])[]): Uint8Array {
+  const head = Buffer.alloc(24)
+  head.write('GGUF')
+  head.writeUInt32LE(3, 4)
+  head.writeBigUInt64LE(tensors, 8)
+  head.writeBigUInt64LE(metadata, 16)
+  return Uint8Array.from([...head, ...rest.flat()])
+}
+
+test('readGgufHeader refuses counts, dimensions and nesting that no model has, however large the file is', () => {
+  const u32 = (value: number): number[] => [value, 0, 0, 0]
+  const u64 = (value: number): number[] => [...u32(value), 0, 0, 0, 0]
+  const nested = (depth: number): number[] =>
+    depth === 0 ? [...u32(0), ...u64(0)] : [...u32(9), ...u64(1), ...nested(depth - 1)]
+  const key = [...u64(1), 97]
+  const kindOf = (bytes: Uint8Array): string => readGgufHeader(bytes, 1e12).kind
+
+  assert.equal(kindOf(raw(2_000_000n, 0n)), 'malformed')
+  assert.equal(kindOf(raw(0n, 2_000_000n)), 'malformed')
+  assert.equal(
+    kindOf(raw(1n, 0n, key, u32(9), ...Array.from({ length: 9 }, () => u64(1)), u32(0), u64(0))),
+    'malformed',
+  )
+  assert.equal(kindOf(raw(1n, 0n, key, u32(2), u64(1), u64(1), u32(0), u64(0))), 'header')
+  assert.equal(kindOf(raw(0n, 1n, key, u32(9), nested(3))), 'header')
+  assert.equal(kindOf(raw(0n, 1n, key, u32(9), nested(4))), 'malformed')
+})
+
 test('readGgufHeader flags twins and keeps hostile names as they are', () => {
   const twins = [...TENSORS, { ...TENSORS[0]!, shape: [256] }]
   const header = headerOf(

@@ -97,6 +97,13 @@ test('matchLicense calls a changed clause an altered licence, never the licence'
   }
 })
 
+test('matchLicense names no licence of which a text has only a part', () => {
+  const part = apacheLicense().split(/\s+/).slice(0, 400).join(' ')
+  const rest = Array.from({ length: 1200 }, (_, at) => `other${at}`).join(' ')
+
+  assert.deepEqual(match(`${part} ${rest}`), { kind: 'unknown' })
+})
+
 test('matchLicense keeps invisible characters from making another text', () => {
   assert.equal(match(apacheLicense().replaceAll('License', 'Lic\u200bense')).kind, 'exact')
 })

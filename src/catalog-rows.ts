@@ -96,6 +96,8 @@ export interface RepoActivity {
   readonly createdAt: string | undefined
   readonly lastModified: string | undefined
   readonly firstSeenAt: string
+  /** When we listed its present head; undefined before. */
+  readonly listedAt: string | undefined
   /** Published while we watched, as opposed to the backlog of the first poll. */
   readonly isNewRelease: boolean
 }

@@ -31,13 +31,15 @@ export async function reposOfWatch(db: Db, watch: string): Promise<KnownRepo[]> 
 export async function activityOf(db: Db, watch: string): Promise<RepoActivity[]> {
   const rows = await db
     .selectFrom('repos')
-    .select(['created_at', 'last_modified', 'first_seen_at', 'is_new_release'])
+    .leftJoin('snapshots', 'snapshots.id', 'repos.newest_snapshot_id')
+    .select(['created_at', 'last_modified', 'first_seen_at', 'is_new_release', 'snapshots.listed_at'])
     .where('watch_id', '=', (eb) => eb.selectFrom('watches').select('id').where('key', '=', watch))
     .execute()
   return rows.map((row) => ({
     createdAt: row.created_at ?? undefined,
     lastModified: row.last_modified ?? undefined,
     firstSeenAt: row.first_seen_at,
+    listedAt: row.listed_at ?? undefined,
     isNewRelease: row.is_new_release === 1,
   }))
 }

@@ -11,20 +11,27 @@ export function isPurged(code: ErrorCode, details: Readonly<Record<string, unkno
   return code === 'FILE_UNAVAILABLE' && typeof host === 'string' && (status === 404 || status === 410)
 }
 
-/** `bytes-purged`: what is listed can no longer be downloaded. Critical, because we do not have it either. */
+/** `bytes-purged`: what is listed can no longer be downloaded. Critical where we do not have it either. */
 export function purgedEvent(
   file: { readonly ref: RepoRef; readonly commit: string; readonly path: string },
-  content: { readonly key: string; readonly size: number },
+  content: { readonly key: string; readonly size: number; readonly isHeld?: boolean },
   given: { readonly at: string; readonly details: Readonly<Record<string, unknown>> },
 ): ChangeEvent {
-  const { key, size } = content
+  const { key, size, isHeld = false } = content
   return {
     type: 'bytes-purged',
-    severity: 'critical',
+    severity: content.isHeld === true ? 'warning' : 'critical',
     repo: file.ref,
     at: given.at,
     before: file.commit,
     after: 'purged',
-    detail: { path: file.path, commit: file.commit, content: key, size, status: given.details['status'] ?? null },
+    detail: {
+      path: file.path,
+      commit: file.commit,
+      content: key,
+      size,
+      isHeld,
+      status: given.details['status'] ?? null,
+    },
   }
 }

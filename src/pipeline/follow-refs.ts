@@ -5,6 +5,7 @@ import { isHubAway, isOfTheHub } from '../domain/hub-refusal.ts'
 import { historyEvents, refEvents, type HubRef } from '../domain/ref-changes.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { DueRefs } from '../catalog-rows.ts'
+import { purgedSince } from './probe-bytes.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 
 /** Repositories asked at the same time. */
@@ -62,6 +63,8 @@ async function followRepo(deps: PipelineDeps, repo: DueRefs, signal: AbortSignal
     const fields = { component: 'watch', repo: printRepo(ref), code, err: error }
     deps.log.warn(fields, 'branches and tags not read')
   }
+  // One that is only read again in turn is asked for its bytes, too.
+  if (known?.head === head) events.push(...(await purgedSince(deps, repo, signal)))
   announce(deps, await deps.catalog.recordRefs({ repoId, head, refs, at: nowIso(deps), events }))
 }
 

@@ -2,9 +2,12 @@ import type { ChangeEvent } from '../domain/events.ts'
 import { isClockTrusted, judgeSilence } from '../domain/silence.ts'
 import type { WatchEntry } from '../domain/watch.ts'
 import type { RepoFacts } from '../domain/repo.ts'
+import type { RepoActivity } from '../catalog-rows.ts'
 import type { HttpEvidence } from '../ports.ts'
 import type { PipelineDeps } from './deps.ts'
 
+/** A head that is listed later than this after it was first seen is another one than was there at first. */
+const FIRST_LISTING_MS = 24 * 60 * 60 * 1000
 /** Silences that are remembered: more owners than anybody watches. */
 const REMEMBERED = 1000
 
@@ -31,8 +34,7 @@ export async function silenceEvents(
   const known = await deps.catalog.activityOf(watch.key)
   if (known.length === 0) return []
   const told = [...poll.listed, ...known].flatMap(({ createdAt, lastModified }) => [createdAt, lastModified])
-  const noticed = known.filter((repo) => repo.isNewRelease).map((repo) => repo.firstSeenAt)
-  const times = [...told, ...noticed].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]))
+  const times = [...told, ...known.flatMap(noticed)].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]))
   const watchedSinceMs = Math.min(...known.map((repo) => Date.parse(repo.firstSeenAt)))
   const silence = judgeSilence(times, { nowMs, watchedSinceMs, silentAfterMs })
   if (silence === undefined) return []
@@ -56,6 +58,12 @@ export async function silenceEvents(
       },
     },
   ]
+}
+
+/** When we saw it come or change: its own dates may be older, because it was made in private. */
+function noticed({ isNewRelease, firstSeenAt, listedAt }: RepoActivity): string[] {
+  const isUpdate = listedAt !== undefined && Date.parse(listedAt) - Date.parse(firstSeenAt) > FIRST_LISTING_MS
+  return [...(isNewRelease ? [firstSeenAt] : []), ...(isUpdate ? [listedAt] : [])]
 }
 
 function daysOf(ms: number): number {

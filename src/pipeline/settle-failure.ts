@@ -10,6 +10,7 @@ import { isFsyncFailure, isSecondFsyncFailure } from './disk-pause.ts'
 import { asArchiveError } from './disk-room.ts'
 import { HeldBack } from './download-blob.ts'
 import type { JobRun } from './job-run.ts'
+import { isToldAsPurged } from './probe-bytes.ts'
 
 /**
  * What becomes of a job that failed: it is given back when nothing is wrong with it, it stops the run when the disk
@@ -71,19 +72,15 @@ function isKnownLoss(job: Job, code: ErrorCode): boolean {
   return job.lastCode === code && LOSSES.includes(code)
 }
 
-/** Contents of one repository that were told as purged. */
-const PURGES_REMEMBERED = 1000
-
 async function failureEvents(deps: PipelineDeps, job: Job, error: unknown, isNews: boolean): Promise<ChangeEvent[]> {
   return (await purgedEvents(deps, job, error)) ?? (isNews ? [failureEvent(deps, job, error)] : [])
 }
 
-/** Once for each content, whatever else failed in between. undefined: its bytes are not gone. */
+/** undefined: its bytes are not gone. */
 async function purgedEvents(deps: PipelineDeps, job: Job, error: unknown): Promise<ChangeEvent[] | undefined> {
   const [source] = job.sources
   if (source === undefined || !(error instanceof ArchiveError) || !isPurged(error.code, error.details)) return undefined
-  const told = await deps.catalog.events({ repo: source.ref.name, type: 'bytes-purged', limit: PURGES_REMEMBERED })
-  if (told.some((event) => event.detail['content'] === job.key)) return []
+  if (await isToldAsPurged(deps, source.ref, job.key)) return []
   return [purgedEvent(source, job, { at: nowIso(deps), details: error.details })]
 }
 

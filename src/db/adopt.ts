@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import type { AdoptedBlob, SeenFile } from '../find-rows.ts'
 import type { GitOid, Sha256 } from '../domain/digest.ts'
 import type { Attestor } from '../domain/manifest.ts'
@@ -12,6 +11,8 @@ import { snapshotsListing } from './listed-digests.ts'
 import type { Db } from './schema.ts'
 import { settleSnapshot } from './settle.ts'
 import { COMMIT_GONE } from './snapshots.ts'
+
+const FILES_PER_READ = 2000
 
 /**
  * Notes blobs that are published: every listed file with their content is held from now on, whether or not a policy wants
@@ -33,11 +34,12 @@ export async function adoptBlobs(
     db,
     rows.flatMap(({ sha256, gitOid }) => (gitOid.length === 0 ? [sha256] : [sha256, gitOid])),
   )
+  const unheld = await unheldFiles(db, rows, listing)
   const changed = new Map<number, number>()
   const stored = { blobs: 0, blob_bytes: 0 }
   const news: ChangeEvent[] = []
   for (const row of rows) {
-    const files = await unheldFiles(db, row, listing)
+    const files = unheld.get(row.sha256) ?? []
     const { id, isNew } = bulk.storeBlob(storedBlob(row, files, at))
     if (isNew) stored.blobs += 1
     if (isNew) stored.blob_bytes = exact(stored.blob_bytes + row.size)
@@ -83,25 +85,53 @@ async function holdFile(db: Db, file: { snapshot_id: number; path_key: Buffer },
     .execute()
 }
 
+interface UnheldFile {
+  readonly snapshot_id: number
+  readonly path_key: Buffer
+  readonly is_lfs: number
+}
+
+/**
+ * Files that these blobs are the content of and that nothing holds yet, by the blob's SHA-256. Each snapshot is gone
+ * through once, whatever the number of blobs.
+ */
 async function unheldFiles(
   db: Db,
-  { sha256, gitOid, size }: { sha256: Buffer; gitOid: Buffer; size: number },
+  blobs: readonly { sha256: Buffer; gitOid: Buffer; size: number }[],
   snapshotIds: readonly number[],
-) {
-  if (snapshotIds.length === 0) return []
-  return db
-    .selectFrom('files')
-    .select(['snapshot_id', 'path_key', 'is_lfs'])
-    .where('snapshot_id', 'in', sql<number>`(SELECT value FROM json_each(${JSON.stringify(snapshotIds)}))`)
-    .where('blob_id', 'is', null)
-    .where('size', '=', size)
-    .where((eb) =>
-      eb.or([
-        eb.and([eb('is_lfs', '=', 1), eb('lfs_oid', '=', sha256)]),
-        eb.and([eb('is_lfs', '=', 0), eb('git_oid', '=', gitOid)]),
-      ]),
-    )
-    .execute()
+): Promise<ReadonlyMap<Buffer, readonly UnheldFile[]>> {
+  const key = (digest: Buffer, isLfs: number, size: number): string => `${isLfs} ${size} ${digest.toString('base64')}`
+  const wanted = new Map<string, Buffer>()
+  for (const { sha256, gitOid, size } of blobs) {
+    wanted.set(key(sha256, 1, size), sha256)
+    if (gitOid.length > 0) wanted.set(key(gitOid, 0, size), sha256)
+  }
+  const found = new Map<Buffer, UnheldFile[]>()
+  for (const snapshotId of snapshotIds) {
+    for await (const file of unheldOf(db, snapshotId)) {
+      const digest = file.is_lfs === 1 ? file.lfs_oid : file.git_oid
+      const sha256 = digest === null ? undefined : wanted.get(key(digest, file.is_lfs, file.size))
+      if (sha256 !== undefined) found.set(sha256, [...(found.get(sha256) ?? []), file])
+    }
+  }
+  return found
+}
+
+async function* unheldOf(db: Db, snapshotId: number) {
+  for (let after = Buffer.alloc(0); ;) {
+    const rows = await db
+      .selectFrom('files')
+      .select(['snapshot_id', 'path_key', 'is_lfs', 'size', 'lfs_oid', 'git_oid'])
+      .where('snapshot_id', '=', snapshotId)
+      .where('path_key', '>', after)
+      .where('blob_id', 'is', null)
+      .orderBy('path_key')
+      .limit(FILES_PER_READ)
+      .execute()
+    yield* rows
+    if (rows.length < FILES_PER_READ) return
+    after = Buffer.from(rows.at(-1)!.path_key)
+  }
 }
 
 /** A commit that upstream lost and that lacks nothing any more may be sealed after all. */

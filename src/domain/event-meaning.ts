@@ -138,7 +138,7 @@ const MEANINGS: Readonly<Record<EventType, EventMeaning>> = {
     todo: 'Raise budget.total, or want less: "weightvault plan" shows what waits.',
   },
   'disk-low': {
-    title: 'disk at its reserve',
+    title: 'disk takes no more',
     means: 'Only the reserve is free on the disk of the archive. Downloads wait; nothing is deleted.',
     todo: 'Free space or add a disk; downloads go on by themselves.',
   },

@@ -57,7 +57,7 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
     `archived bytes do not match their SHA-256 any more${changes(detail)}${because(detail)}`,
   'fixity-repaired': ({ detail }) => `archived bytes are good again${changes(detail)}`,
   'budget-reached': ({ detail }) => `the budget is reached; larger work waits${because(detail)}`,
-  'disk-low': ({ detail }) => `the disk is at its reserve; downloads wait${because(detail)}`,
+  'disk-low': ({ detail }) => `the disk takes no more; downloads wait${because(detail)}`,
   'unsafe-name': ({ detail }) =>
     `has names that cannot be made on every disk; they are archived under their digest${changes(detail)}`,
   'watch-failed': ({ detail }) =>

@@ -186,7 +186,7 @@ test('a storm becomes one message a cause that names every event, and never none
     [
       ['critical', 'Qwen: 500 times not available on the Hub any more'],
       ['warning', 'unsloth: 3 times renamed'],
-      ['warning', 'disk at its reserve'],
+      ['warning', 'disk takes no more'],
     ],
   )
   assert.deepEqual(receiver.takenEventIds.toSorted(), logged.map(({ id }) => id).toSorted())

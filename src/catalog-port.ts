@@ -35,6 +35,7 @@ import type { CommitId, GitOid, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent, LoggedEvent } from './domain/events.ts'
 import type { ContentKey, Sibling } from './domain/listing.ts'
 import type { Coverage } from './domain/manifest.ts'
+import type { HubRef } from './domain/ref-changes.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
 import type { LicenseLedger } from './license-port.ts'
 
@@ -75,6 +76,8 @@ export interface Catalog extends AsyncDisposable {
    */
   dueRefs(options: { watch: string; before: string; again: number }): Promise<DueRefs[]>
   recordRefs(record: RefRecord): Promise<LoggedEvent[]>
+  /** Branches and tags of a repository as they were read last; none before the first look. */
+  refsOf(repoId: number): Promise<HubRef[]>
 
   // rescue
   /** Number of the last event that was looked at for what it endangers; 0 at first. */

@@ -58,3 +58,9 @@ export async function storeRefs(db: Db, { repoId, head, refs, at }: RefRecord): 
     .onConflict((conflict) => conflict.column('repo_id').doUpdateSet(values))
     .execute()
 }
+
+/** Branches and tags of a repository as they were read last. */
+export async function refsOf(db: Db, repoId: number): Promise<HubRef[]> {
+  const row = await db.selectFrom('ref_states').select('refs').where('repo_id', '=', repoId).executeTakeFirst()
+  return row?.refs === undefined || row.refs === null ? [] : (JSON.parse(row.refs) as HubRef[])
+}

@@ -6,7 +6,7 @@ import { CatalogFile } from './catalog-file.ts'
 import * as events from './events.ts'
 import * as known from './known-repos.ts'
 import { recordPoll } from './polls.ts'
-import { dueRefs, storeRefs } from './ref-states.ts'
+import { dueRefs, refsOf, storeRefs } from './ref-states.ts'
 import * as rescue from './rescues.ts'
 import { transitionsOf } from './transitions.ts'
 import { notePollFailure, watchStates } from './watches.ts'
@@ -51,6 +51,9 @@ export class WatchedRepos extends CatalogFile {
   }
   dueRefs(options: { watch: string; before: string; again: number }) {
     return this.read((db) => dueRefs(db, options))
+  }
+  refsOf(repoId: number) {
+    return this.read((db) => refsOf(db, repoId))
   }
   recordRefs(record: RefRecord) {
     return this.write(async (db) => {

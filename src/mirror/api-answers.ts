@@ -1,6 +1,6 @@
 import type { RepoType } from '../domain/repo.ts'
 import { jsonAnswer, limitOf, pageOf, type Answer } from './answer.ts'
-import { sealedOf } from './choose-snapshot.ts'
+import { sealedOf, sealedRefs } from './choose-snapshot.ts'
 import { MirrorError } from './mirror-error.ts'
 import type { OpenedSnapshot } from './open-snapshot.ts'
 import type { NamedRepo } from './archive-view.ts'
@@ -145,11 +145,21 @@ export async function commitsAnswer(
   return jsonAnswer(items, headers, isMore ? `${route}?${next.toString()}` : undefined)
 }
 
-/** The refs we can vouch for: the default branch. */
+/** The default branch, and the branches and tags that lead to a sealed commit. */
 export function refsAnswer({ repo, snapshot }: OpenedSnapshot): Answer {
+  const known = sealedRefs(rowOf(repo, snapshot.row.repoId))
+  const refs = (kind: 'branch' | 'tag', folder: string): Record<string, string>[] =>
+    known
+      .filter((ref) => ref.kind === kind)
+      .map(({ name, commit }) => ({ name, ref: `refs/${folder}/${name}`, targetCommit: commit }))
   const main = { name: 'main', ref: 'refs/heads/main', targetCommit: snapshot.commit }
-  const refs = { branches: [main], tags: [], converts: [], pullRequests: [] }
-  return jsonAnswer(refs, commitHeaders(repo, snapshot))
+  const answer = {
+    branches: [main, ...refs('branch', 'heads')],
+    tags: refs('tag', 'tags'),
+    converts: [],
+    pullRequests: [],
+  }
+  return jsonAnswer(answer, commitHeaders(repo, snapshot))
 }
 
 /** Size of a file, or of all files of a folder. */

@@ -2,6 +2,7 @@ import type { KnownRepo, RepoRow, SnapshotRow } from '../catalog-rows.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
+import type { HubRef } from '../domain/ref-changes.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { BoundedCache } from './bounded-cache.ts'
@@ -21,6 +22,12 @@ const MOST_FILES = 200_000
 /** What the mirror reads of an archive. */
 export type ReadableArchive = Pick<OpenedArchive, 'catalog' | 'records' | 'blobs' | 'clock' | 'log'>
 
+export interface NamedRow extends RepoRow {
+  readonly known: KnownRepo | undefined
+  /** Branches and tags as they were read last. */
+  readonly refs: readonly HubRef[]
+}
+
 /**
  * Every repository that a name means, with what the Hub last said of each. First the one that was archived first: nobody
  * takes its place here by taking its name.
@@ -28,7 +35,7 @@ export type ReadableArchive = Pick<OpenedArchive, 'catalog' | 'records' | 'blobs
 export interface NamedRepo {
   /** The name by which it is served. */
   readonly ref: RepoRef
-  readonly rows: readonly (RepoRow & { readonly known: KnownRepo | undefined })[]
+  readonly rows: readonly NamedRow[]
 }
 
 /**
@@ -84,9 +91,14 @@ export class ArchiveView {
     if (cached !== undefined) return cached === 'unknown' ? undefined : cached
     const { catalog } = this.#archive
     const rows = await catalog.reposNamed(ref)
-    const known = await Promise.all(rows.map((row) => catalog.repoByHubId(row.hubId)))
-    const [first] = rows
-    const repo = first && { ref: first.ref, rows: rows.map((row, at) => ({ ...row, known: known[at] })) }
+    const named = await Promise.all(
+      rows.map(async (row) => ({
+        ...row,
+        known: await catalog.repoByHubId(row.hubId),
+        refs: await catalog.refsOf(row.repoId),
+      })),
+    )
+    const repo = named[0] && { ref: named[0].ref, rows: named }
     this.#names.set(key, repo ?? 'unknown')
     return repo
   }

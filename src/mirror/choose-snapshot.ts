@@ -1,8 +1,25 @@
 import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
-import type { NamedRepo } from './archive-view.ts'
+import type { HubRef } from '../domain/ref-changes.ts'
+import type { NamedRepo, NamedRow } from './archive-view.ts'
 
 /** Names of the default branch: what the Hub's clients ask for when a person names no revision. */
 const MAIN = new Set(['main', 'HEAD', 'refs/heads/main'])
+
+/** Branches and tags that lead to a sealed commit, but for the default branch. */
+export function sealedRefs(row: Pick<NamedRow, 'refs' | 'snapshots'>): HubRef[] {
+  const sealed = new Set(sealedOf(row).map(({ commit }) => commit))
+  return row.refs.filter(({ kind, name, commit }) => sealed.has(commit) && !(kind === 'branch' && MAIN.has(name)))
+}
+
+/** What a branch or tag means, by its short name or its long one. */
+function refOf(row: NamedRow, revision: string): SnapshotRow | undefined {
+  const [, kind, long] = /^refs\/(heads|tags)\/(.+)$/.exec(revision) ?? []
+  const meant = sealedRefs(row).find((ref) => {
+    if (long === undefined) return ref.name === revision
+    return ref.name === long && ref.kind === (kind === 'heads' ? 'branch' : 'tag')
+  })
+  return meant && sealedOf(row).find(({ commit }) => commit === meant.commit)
+}
 
 /** A sealed commit has a manifest; one that was opened again for a wider selection keeps the one it has. */
 export function sealedOf(row: Pick<RepoRow, 'snapshots'>): SnapshotRow[] {
@@ -21,6 +38,9 @@ export function mainOf(row: Pick<RepoRow, 'snapshots' | 'head'>): SnapshotRow | 
  */
 export function chooseSnapshot(repo: NamedRepo, revision: string): SnapshotRow | undefined {
   if (MAIN.has(revision)) return repo.rows.map(mainOf).find((snapshot) => snapshot !== undefined)
+  const [row] = repo.rows
+  const named = row === undefined ? undefined : refOf(row, revision)
+  if (named !== undefined) return named
   if (!/^[0-9a-f]{7,40}$/.test(revision)) return undefined
   const meant = repo.rows.flatMap(sealedOf).filter(({ commit }) => commit.startsWith(revision))
   const [first] = meant

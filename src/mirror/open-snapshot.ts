@@ -72,5 +72,5 @@ export async function openSnapshot(
 function revisionMessage(repo: NamedRepo, revision: string): string {
   const shown = revision.length > 100 ? `${revision.slice(0, 100)}…` : revision
   const count = repo.rows.flatMap(sealedOf).length
-  return `Invalid rev id: ${shown} (this archive has main and ${count} sealed commit${count === 1 ? '' : 's'} of ${printRepo(repo.ref)}; no other branches or tags)`
+  return `Invalid rev id: ${shown} (this archive has main and ${count} sealed commit${count === 1 ? '' : 's'} of ${printRepo(repo.ref)})`
 }

@@ -63,6 +63,47 @@ test('main is the newest sealed head, and every sealed commit stays to be had by
   }
 })
 
+test('a commit that is listed and not sealed yet is not there, and main is still the one before', async (t) => {
+  const under = await startMirrorOf(t, fill)
+  const first = under.hub.world.repo('Qwen/A').head
+  const second = under.hub.world.commit('Qwen/A', { set: [{ path: 'a.txt', content: 'two' }] })
+  await under.vault.sync({ checkOnly: true })
+  under.notice()
+  assert.equal(
+    (await under.vault.archive.catalog.reposNamed({ type: 'model', name: 'Qwen/A' as never }))[0]?.head,
+    second,
+  )
+  assert.equal((await info(under)).sha, first)
+  const pinned = await under.fetch(`/Qwen/A/resolve/${second}/a.txt`)
+  assert.equal(pinned.headers.get('x-error-code'), 'RevisionNotFound')
+  const list = (await under.json('/api/models?full=true&search=Qwen/A')) as Info[]
+  assert.deepEqual(
+    list.map(({ sha }) => sha),
+    [first],
+  )
+})
+
+test('branches and tags are there as far as they lead to a sealed commit', async (t) => {
+  const under = await startMirrorOf(t, fill)
+  const first = under.hub.world.repo('Qwen/A').head
+  under.hub.world.setTag('Qwen/A', 'v1.0', first)
+  under.hub.world.commit('Qwen/A', { branch: 'dev', set: [{ path: 'a.txt', content: 'dev' }] })
+  const second = under.hub.world.commit('Qwen/A', { set: [{ path: 'a.txt', content: 'two' }] })
+  await under.sync()
+  for (const revision of ['v1.0', 'refs/tags/v1.0', 'refs%2Ftags%2Fv1.0']) {
+    assert.equal(await (await under.fetch(`/Qwen/A/resolve/${revision}/a.txt`)).text(), 'one', revision)
+  }
+  for (const revision of ['dev', 'refs/heads/v1.0']) {
+    assert.equal(
+      (await under.fetch(`/Qwen/A/resolve/${revision}/a.txt`)).headers.get('x-error-code'),
+      'RevisionNotFound',
+    )
+  }
+  const refs = (await under.json('/api/models/Qwen/A/refs')) as Record<string, unknown>
+  assert.deepEqual(refs['branches'], [{ name: 'main', ref: 'refs/heads/main', targetCommit: second }])
+  assert.deepEqual(refs['tags'], [{ name: 'v1.0', ref: 'refs/tags/v1.0', targetCommit: first }])
+})
+
 test('what the Hub squashes, relicenses or deletes is served as it was, with today’s state apart', async (t) => {
   const under = await startMirrorOf(t, fill)
   const first = under.hub.world.repo('Qwen/A').head

@@ -50,6 +50,8 @@ class RangeFill {
   /** Bytes of ranges that are under way. */
   #claimed = 0
   #failure: Error | undefined
+  /** Nothing was left to claim the last time; a connection more would end at once, and the room it leaves ask for it again. */
+  #isAllClaimed = false
   /** No more requests: the link is no longer good, or everything is claimed. */
   #isEnding = false
 
@@ -82,7 +84,7 @@ class RangeFill {
   #widen(): void {
     const { budget, partial, whole } = this.#options
     const most = whole ? 1 : partial.maxRanges
-    while (!this.#isEnding && this.#lanes.size < most && this.#unclaimed > 0) {
+    while (!this.#isEnding && !this.#isAllClaimed && this.#lanes.size < most && this.#unclaimed > 0) {
       const lane = budget.enter(this.#host, this.#lanes.size === 0)
       if (lane === undefined) return
       // Counted from now on, although its range is claimed a moment later.
@@ -153,7 +155,8 @@ class RangeFill {
     const { partial, size, whole } = this.#options
     const share = Math.max(SMALLEST_PIECE_BYTES, Math.floor(this.#unclaimed / (2 * Math.max(1, this.#lanes.size))))
     const range = await partial.claim(whole ? size : Math.min(PIECE_BYTES, share), this.#signal)
-    if (range !== undefined) this.#claimed += range.end - range.start
+    if (range === undefined) this.#isAllClaimed = true
+    else this.#claimed += range.end - range.start
     return range
   }
 
@@ -161,6 +164,8 @@ class RangeFill {
     if (range === undefined) return
     this.#claimed -= range.end - range.start
     range.release()
+    // What it had left may be claimed now.
+    this.#isAllClaimed = false
   }
 
   /** Not at the end of a file: there each connection takes what is left when it is free. */

@@ -167,7 +167,7 @@ test('readLicenses tells a text that comes back with an old head', async () => {
   const first = hub.world.addRepo('Qwen/A-1B', { card: APACHE, files: [licenseFile(apacheLicense())] })
   await using vault = await TestVault.open(hub)
   await vault.sync()
-  hub.world.commit('Qwen/A-1B', { set: [licenseFile(RESEARCH)] })
+  const second = hub.world.commit('Qwen/A-1B', { set: [licenseFile(RESEARCH)] })
   await vault.sync()
   hub.world.moveBranch('Qwen/A-1B', 'main', first)
   await vault.sync()
@@ -175,8 +175,11 @@ test('readLicenses tells a text that comes back with an old head', async () => {
   await vault.sync()
 
   assert.deepEqual(
-    (await vault.eventsOf('license-text-changed')).map(({ after }) => readsOf(after)),
-    ['LicenseRef-qwen-research', 'Apache-2.0'],
+    (await vault.eventsOf('license-text-changed')).map(({ after, detail }) => [readsOf(after), detail['commit']]),
+    [
+      ['LicenseRef-qwen-research', second],
+      ['Apache-2.0', first],
+    ],
   )
 })
 

@@ -16,7 +16,7 @@ const RECORDED = 'licenses_recorded'
 
 /** Values of `licenses.compared`; from 1 on it counts the comparisons of a repository. */
 const NEW = 0
-export const PASSED_OVER = -1
+const PASSED_OVER = -1
 
 /** Files looked at in one transaction. */
 const FILES_AT_ONCE = 2000

@@ -2,7 +2,7 @@ import { DECISION_REASONS, type FileDecision } from '../domain/decision.ts'
 import type { CommitId } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
-import { contentKeyOf, isWithoutCard, type Sibling } from '../domain/listing.ts'
+import { contentKeyOf, type Sibling } from '../domain/listing.ts'
 import { licenseEntryOf } from '../domain/license-entry.ts'
 import { quantOf, weightFormatOf } from '../domain/weight-file.ts'
 import { parseSpdx } from '../lib/parse-spdx.ts'
@@ -13,7 +13,7 @@ import { packDetail } from './detail.ts'
 import { appendEvents } from './events.ts'
 import { siblingOf } from './files.ts'
 import { UNRANKED } from './hold.ts'
-import { PASSED_OVER, recordLicense } from './license-ledger.ts'
+import { recordLicense } from './license-ledger.ts'
 import { noteAddedDigests, noteListedDigests } from './listed-digests.ts'
 import { addToCounters, exact } from './meta.ts'
 import { refreshNewest } from './newest.ts'
@@ -35,9 +35,6 @@ export async function recordListing(
   await forEachYielding(rows, (row) => bulk.insertFile(row))
   await recordLicense(db, snapshotId, licenseEntryOf(listing, parseSpdx))
   await noteListedDigests(db, snapshotId, rows)
-  if (isWithoutCard(listing)) {
-    await db.updateTable('licenses').set({ compared: PASSED_OVER }).where('snapshot_id', '=', snapshotId).execute()
-  }
   await settleSnapshot(db, snapshotId)
   await refreshNewest(db, repoId)
   const bytes = rows.reduce((sum, row) => sum + row.size, 0)

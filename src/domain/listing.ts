@@ -72,14 +72,6 @@ export function printListing(listing: Listing): string {
   return `${headText},\n"files":[\n${fileLines}\n],\n"refused":[${refusedLines}]}\n`
 }
 
-/**
- * Whether a commit was listed after the fact, for its bytes alone: then nothing is known of what its card said, and no
- * licence may be compared with it.
- */
-export function isWithoutCard(listing: Pick<Listing, 'lastModified' | 'tags' | 'cardData'>): boolean {
-  return listing.lastModified === undefined && listing.tags.length === 0 && listing.cardData === undefined
-}
-
 /** Key of the bytes a sibling needs: siblings with equal keys have equal content and are fetched once. */
 export type ContentKey = `sha256-${Sha256}` | `git-${GitOid}-${number}`
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { RepoName } from '../../src/domain/repo.ts'
 import { continueRescues, startEndangered } from '../../src/pipeline/rescue-repos.ts'
 import { bindProgress } from '../../src/pipeline/run-pass.ts'
+import { fixtureText } from '../support/content/fixture-file.ts'
 import { generated } from '../support/content/generated.ts'
 import { HurriedClock } from '../support/hurried-clock.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
@@ -11,14 +12,17 @@ import { smallModel } from '../support/small-model.ts'
 import { TestVault } from '../support/test-vault.ts'
 
 const { signal } = new AbortController()
+const license = (name: string) => ({ path: 'LICENSE', content: fixtureText(`licenses/${name}.txt`) })
 const weight = (seed: string) => ({ path: 'model.safetensors', content: generated(seed, 50_000), lfs: true })
 
 /** Two repos; the first one has two commits that were there before anybody watched. */
 async function hubWithPast(clock?: HurriedClock): Promise<SimHub> {
   const hub = await startSimHub(clock === undefined ? {} : { now: clock.now })
   hub.world.addRepo('Qwen/A-1B', smallModel('first'))
-  hub.world.commit('Qwen/A-1B', { set: [weight('second')] })
-  hub.world.commit('Qwen/A-1B', { set: [{ path: 'README.md', content: '---\nlicense: apache-2.0\n---\n' }] })
+  hub.world.commit('Qwen/A-1B', { set: [weight('second'), license('qwen-2024-09-19')] })
+  hub.world.commit('Qwen/A-1B', {
+    set: [{ path: 'README.md', content: '---\nlicense: apache-2.0\n---\n' }, license('apache-2.0.qwenlm-qwen')],
+  })
   hub.world.addRepo('Qwen/B-1B', smallModel('b'))
   return hub
 }

@@ -4,8 +4,14 @@ import { join } from 'node:path'
 import { runAlone } from './bench-entry.ts'
 import { BenchHub, NO_QUOTAS } from './bench-hub.ts'
 import { BenchFolder, BenchVault } from './bench-vault.ts'
-import { median, type BenchOptions, type BenchResult } from './figures.ts'
+import { median, medianOf, type BenchOptions, type BenchResult } from './figures.ts'
 import { measureNode } from './measured-process.ts'
+
+interface Measurement {
+  readonly seconds: number
+  readonly cpuSeconds: number | undefined
+  readonly methods: string
+}
 
 /** One repository, given back by each way this disk has; every call is a process of its own. */
 export async function restoreFiles(options: BenchOptions): Promise<BenchResult> {
@@ -22,8 +28,9 @@ export async function restoreFiles(options: BenchOptions): Promise<BenchResult> 
     await vault.runJson(['sync'])
   }
   const vault = await BenchVault.make(folder.path, 'http://127.0.0.1:9')
-  const measure = async (words: readonly string[]): Promise<{ seconds: number | undefined; methods: string }> => {
+  const measure = async (words: readonly string[]): Promise<Measurement> => {
     const times: number[] = []
+    const cpu: number[] = []
     let methods = ''
     for (let round = 0; round < rounds; round += 1) {
       const to = join(folder.path, 'out')
@@ -35,9 +42,10 @@ export async function restoreFiles(options: BenchOptions): Promise<BenchResult> 
         .map(([method, count]) => `${count} by ${method}`)
         .join(', ')
       times.push(run.wallSeconds)
+      if (run.cpuSeconds !== undefined) cpu.push(run.cpuSeconds)
       await rm(to, { recursive: true, force: true })
     }
-    return { seconds: median(times), methods }
+    return { seconds: median(times), cpuSeconds: medianOf(cpu), methods }
   }
   const start: number[] = []
   for (let round = 0; round < rounds; round += 1) {

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LaneBudget, type Lane } from '../../src/pipeline/lane-budget.ts'
+
+/** A host and a file that uses every connection it can have, over a line that gives `total` bytes a second at most. */
+class Line {
+  nowMs = 1_000_000
+  readonly lanes: Lane[] = []
+  readonly budget = new LaneBudget({ now: () => this.nowMs, sleep: () => Promise.resolve() })
+  readonly #perLane: number
+  readonly #total: number
+
+  constructor(perLane: number, total: number) {
+    this.#perLane = perLane
+    this.#total = total
+    this.budget.onRoom(() => this.#widen())
+    this.#widen()
+  }
+
+  /** Lets bytes come for so long, in steps of ten milliseconds. */
+  run(seconds: number): void {
+    for (let step = 0; step < seconds * 100; step += 1) {
+      this.nowMs += 10
+      const each = Math.min(this.#perLane, this.#total / this.lanes.length) / 100
+      for (const lane of [...this.lanes]) lane.moved(each)
+      for (const lane of [...this.lanes]) {
+        if (lane.mayStay()) continue
+        this.lanes.splice(this.lanes.indexOf(lane), 1)
+        lane.leave()
+      }
+    }
+  }
+
+  #widen(): void {
+    for (;;) {
+      const lane = this.budget.enter('cdn', this.lanes.length === 0)
+      if (lane === undefined) return
+      this.lanes.push(lane)
+    }
+  }
+}
+
+test('connections grow from few to many while that brings more', () => {
+  const line = new Line(25e6, 1e12)
+  assert.equal(line.lanes.length, 2)
+
+  line.run(1)
+
+  assert.equal(line.lanes.length, 16)
+})
+
+test('connections that bring nothing are given up again, and tried again later only', () => {
+  const line = new Line(25e6, 50e6)
+
+  line.run(1)
+  assert.equal(line.lanes.length, 2)
+  line.run(8)
+  assert.equal(line.lanes.length, 2)
+
+  const half = new Line(25e6, 110e6)
+  half.run(2)
+  assert.equal(half.lanes.length, 4)
+})
+
+test('hosts have their own widths, and all together no more than there may be', () => {
+  const budget = new LaneBudget({ now: () => 0, sleep: () => Promise.resolve() })
+
+  const firsts = Array.from({ length: 40 }, (_, index) => budget.enter(`host-${index % 2}`, true))
+  assert.equal(firsts.filter((lane) => lane !== undefined).length, 20)
+  assert.equal(budget.enter('host-9', true), undefined)
+  firsts[0]?.leave()
+  firsts[0]?.leave()
+
+  assert.notEqual(budget.enter('host-9', true), undefined)
+  assert.equal(budget.enter('host-9', true), undefined, 'leaving twice makes room once')
+})
+
+test('a file has its first connection although the host is at its width', () => {
+  const budget = new LaneBudget({ now: () => 0, sleep: () => Promise.resolve() })
+
+  assert.equal([1, 2, 3].map(() => budget.enter('cdn', false)).filter((lane) => lane !== undefined).length, 2)
+  assert.notEqual(budget.enter('cdn', true), undefined)
+})

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TokenBucket } from '../../src/lib/token-bucket.ts'
+import { PacedSink } from '../../src/pipeline/paced-sink.ts'
+import type { ByteSink, Clock } from '../../src/ports.ts'
+
+const { signal } = new AbortController()
+const RATE = 1_000_000
+
+/** A clock that moves, when everybody sleeps, to the first who wakes. */
+function sharedClock(): Clock & { turn(): boolean } {
+  let nowMs = 1_000_000
+  const sleeping: { atMs: number; wake: () => void }[] = []
+  return {
+    now: () => nowMs,
+    sleep: (ms) => new Promise<void>((resolve) => void sleeping.push({ atMs: nowMs + ms, wake: resolve })),
+    turn() {
+      sleeping.sort((a, b) => a.atMs - b.atMs)
+      const next = sleeping.shift()
+      if (next === undefined) return false
+      nowMs = Math.max(nowMs, next.atMs)
+      next.wake()
+      return true
+    },
+  }
+}
+
+const endless: ByteSink = { view: () => new Uint8Array(65_536), filled: () => undefined, room: () => Promise.resolve() }
+
+test('one cap holds for all connections together, exact within 5 %, whatever they take at once', async () => {
+  const clock = sharedClock()
+  const bucket = new TokenBucket(clock, RATE)
+  let moved = 0
+  let isOver = false
+  // Some as the socket gives them, one as a complete HTTP client does.
+  const connection = async (chunk: number): Promise<void> => {
+    const sink = new PacedSink(endless, bucket, (bytes) => void (moved += bytes))
+    while (!isOver) {
+      const view = sink.view()
+      if (view === undefined) await sink.room(signal)
+      else sink.filled(Math.min(chunk, view.length))
+    }
+    sink.flush()
+  }
+  const startMs = clock.now()
+  const running = [16_384, 65_536, 1_000, 40_000, 65_536].map(connection)
+  while (clock.now() - startMs < 20_000) {
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    clock.turn()
+  }
+  const seconds = (clock.now() - startMs) / 1000
+  isOver = true
+  while (clock.turn()) await new Promise<void>((resolve) => setImmediate(resolve))
+  await Promise.all(running)
+
+  assert.ok(moved / seconds > 0.95 * RATE && moved / seconds < 1.05 * RATE, `${moved / seconds} bytes a second`)
+})
+
+test('without a cap nothing waits, and reports are few and complete', () => {
+  const reports: number[] = []
+  const sink = new PacedSink(endless, undefined, (bytes) => void reports.push(bytes))
+
+  for (let taken = 0; taken < 100; taken += 1) {
+    assert.notEqual(sink.view(), undefined)
+    sink.filled(16_384)
+  }
+  sink.flush()
+  sink.flush()
+
+  assert.equal(
+    reports.reduce((sum, bytes) => sum + bytes, 0),
+    100 * 16_384,
+  )
+  assert.ok(reports.length < 10)
+})

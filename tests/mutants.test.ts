@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { applyMutant } from '../scripts/mutants/apply-mutant.ts'
+import { BLOCK_MUTANTS } from '../scripts/mutants/block-mutants.ts'
 import { DISK_MUTANTS } from '../scripts/mutants/disk-mutants.ts'
 import { NETWORK_MUTANTS } from '../scripts/mutants/network-mutants.ts'
 import { WIRE_MUTANTS } from '../scripts/mutants/wire-mutants.ts'
 
-const MUTANTS = [...DISK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS]
+const MUTANTS = [...DISK_MUTANTS, ...BLOCK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS]
 const ROOT = new URL('../', import.meta.url)
 
 /** What must hold for bytes on their way in, I1 to I10, and for the connections they come by. */

@@ -3,7 +3,6 @@ import type { Mutant } from './mutant.ts'
 const BATCH = 'tests/store/commit-batch.test.ts'
 const STORE = 'tests/store/blob-store.test.ts'
 const CONTRACT = 'tests/store/blob-store.contract.test.ts'
-const RANGES = 'tests/store/partial-ranges.test.ts'
 const SYSCALLS = 'tests/crash/publish-syscalls.test.ts'
 
 /** The guards of bytes on their way to the disk: I1 to I3 and I8 to I10. */
@@ -151,30 +150,6 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     find: "await this.#options.onFailure(error, 'sync')",
     replace: '',
     test: SYSCALLS,
-  },
-  {
-    invariant: 'I1',
-    guard: 'memory is used again only when its write has ended',
-    file: 'src/store/block-hasher.ts',
-    find: "if (!resident.isWritten || resident.hash !== 'done') return",
-    replace: "if (resident.hash !== 'done') return",
-    test: RANGES,
-  },
-  {
-    invariant: 'I1',
-    guard: 'memory is used again only when it is hashed',
-    file: 'src/store/block-hasher.ts',
-    find: "if (!resident.isWritten || resident.hash !== 'done') return",
-    replace: 'if (!resident.isWritten) return',
-    test: RANGES,
-  },
-  {
-    invariant: 'I8',
-    guard: 'bytes that changed on disk are found when the digest is wrong',
-    file: 'src/store/partial-file.ts',
-    find: 'if (!isContentOf(this.#key, digests)) await this.#forgetDamage(signal)',
-    replace: '',
-    test: STORE,
   },
   {
     invariant: 'I8',

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyMutant } from './apply-mutant.ts'
+import { BLOCK_MUTANTS } from './block-mutants.ts'
 import { DISK_MUTANTS } from './disk-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { NETWORK_MUTANTS } from './network-mutants.ts'
@@ -63,9 +64,11 @@ async function isKilled(copy: string, mutant: Mutant): Promise<boolean> {
 }
 
 const words = process.argv.slice(2)
-const chosen = [...DISK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS].filter(({ invariant, guard, file }) => {
-  return words.length === 0 || words.some((word) => word === invariant || guard.includes(word) || file.includes(word))
-})
+const chosen = [...DISK_MUTANTS, ...BLOCK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS].filter(
+  ({ invariant, guard, file }) => {
+    return words.length === 0 || words.some((word) => word === invariant || guard.includes(word) || file.includes(word))
+  },
+)
 const copy = makeCopy()
 try {
   for (const test of new Set(chosen.map((mutant) => mutant.test))) {

@@ -22,8 +22,10 @@ class Line {
     for (let step = 0; step < seconds * 100; step += 1) {
       this.nowMs += 10
       const each = Math.min(this.#perLane, this.#total / this.lanes.length) / 100
-      for (const lane of [...this.lanes]) lane.moved(each)
-      for (const lane of [...this.lanes]) {
+      // Connections come and go while bytes are counted.
+      const now = this.lanes.slice()
+      for (const lane of now) lane.moved(each)
+      for (const lane of now.filter((one) => !one.mayStay())) {
         if (lane.mayStay()) continue
         this.lanes.splice(this.lanes.indexOf(lane), 1)
         lane.leave()

@@ -31,11 +31,11 @@ test('one cap holds for all connections together, exact within 5 %, whatever the
   const clock = sharedClock()
   const bucket = new TokenBucket(clock, RATE)
   let moved = 0
-  let isOver = false
+  const over = new AbortController()
   // Some as the socket gives them, one as a complete HTTP client does.
   const connection = async (chunk: number): Promise<void> => {
     const sink = new PacedSink(endless, bucket, (bytes) => void (moved += bytes))
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const view = sink.view()
       if (view === undefined) await sink.room(signal)
       else sink.filled(Math.min(chunk, view.length))
@@ -49,7 +49,7 @@ test('one cap holds for all connections together, exact within 5 %, whatever the
     clock.turn()
   }
   const seconds = (clock.now() - startMs) / 1000
-  isOver = true
+  over.abort()
   while (clock.turn()) await new Promise<void>((resolve) => setImmediate(resolve))
   await Promise.all(running)
 

@@ -139,8 +139,8 @@ const MEANINGS: Readonly<Record<EventType, EventMeaning>> = {
   },
   'disk-low': {
     title: 'disk takes no more',
-    means: 'Only the reserve is free on the disk of the archive. Downloads wait; nothing is deleted.',
-    todo: 'Free space or add a disk; downloads go on by themselves.',
+    means: 'The disk of the archive is full, at its reserve, read-only or failing. Downloads wait; nothing is deleted.',
+    todo: 'Free space, or look at the mount and the disk; downloads go on by themselves.',
   },
   'unsafe-name': {
     title: 'unsafe file names',

@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
-import { isInstalled, measureCommand } from './measured-process.ts'
+import { isInstalled } from './measured-process.ts'
+import { freePort, makeCertificate, untilOpen } from './nginx-server.ts'
 
 const COMMIT = 'c'.repeat(40)
 const FILES_PER_PAGE = 1000
@@ -47,22 +46,15 @@ export class NginxHub implements AsyncDisposable {
   static async start(folder: string, repo: ServedRepo): Promise<NginxHub> {
     await mkdir(join(folder, 'srv'), { recursive: true })
     await writeRepo(join(folder, 'srv'), repo)
-    const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
-    const made = await measureCommand(
-      'openssl',
-      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, '-days', '2', ...subject],
-      folder,
-    )
-    if (made.exitCode !== 0) throw new Error(`no certificate: ${made.stderr.slice(-500)}`)
+    await makeCertificate(folder)
     const port = await freePort()
     await writeFile(join(folder, 'nginx.conf'), configuration(folder, port, repo))
     const nginx = spawn('nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder, '-g', 'daemon off;'], {
       stdio: 'ignore',
     })
     const url = `https://127.0.0.1:${port}`
-    await untilListening(port)
-    return new NginxHub(url, certificate, repo, async () => {
+    await untilOpen(port)
+    return new NginxHub(url, join(folder, 'cert.pem'), repo, async () => {
       nginx.kill('SIGTERM')
       await once(nginx, 'exit')
     })
@@ -152,30 +144,3 @@ http {
 }
 
 /** A port that nobody listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-/** @throws when nothing listens there within five seconds */
-export async function untilListening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    if (await canConnect(port)) return
-    await setTimeout(50)
-  }
-  throw new Error('nginx did not start')
-}
-
-async function canConnect(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect(port, '127.0.0.1', () => resolve(true))
-  socket.on('error', () => resolve(false))
-  const isUp = await promise
-  socket.destroy()
-  return isUp
-}

@@ -98,7 +98,8 @@ http {
 `
 }
 
-async function makeCertificate(folder: string): Promise<void> {
+/** A certificate for this machine, `cert.pem` and `key.pem` in the folder. */
+export async function makeCertificate(folder: string): Promise<void> {
   const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
   const args = [
     'req',
@@ -118,7 +119,8 @@ async function makeCertificate(folder: string): Promise<void> {
   if (code !== 0) throw new Error('openssl made no certificate')
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -128,7 +130,7 @@ async function freePort(): Promise<number> {
 }
 
 /** @throws when nobody listens there within ten seconds */
-async function untilOpen(port: number): Promise<void> {
+export async function untilOpen(port: number): Promise<void> {
   const endMs = performance.now() + 10_000
   for (;;) {
     const socket = connect(port, '127.0.0.1')

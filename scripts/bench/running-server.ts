@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort, untilListening } from './nginx-hub.ts'
+import { freePort, untilOpen } from './nginx-server.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/weightvault.js', import.meta.url))
 /** Of the kernel's clock in /proc, on every Linux that Node runs on. */
@@ -27,7 +27,7 @@ export class RunningServer implements AsyncDisposable {
     await writeFile(config, `archive: ./archive\nserve: { dashboard: off, mirror: "127.0.0.1:${port}" }\n`)
     const env = { PATH: process.env['PATH'], HOME: folder, XDG_CACHE_HOME: join(folder, 'cache') }
     const child = spawn(process.execPath, [PROGRAM, 'serve', '--config', config], { stdio: 'ignore', env })
-    await within(READY_WITHIN_MS, () => untilListening(port))
+    await within(READY_WITHIN_MS, () => untilOpen(port))
     return new RunningServer(child, `http://127.0.0.1:${port}`)
   }
 
@@ -52,7 +52,7 @@ http {
     const child = spawn('nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder, '-g', 'daemon off;'], {
       stdio: 'ignore',
     })
-    await untilListening(port)
+    await untilOpen(port)
     return new RunningServer(child, `http://127.0.0.1:${port}`)
   }
 

@@ -6,7 +6,7 @@ const SIZES = [
 ] as const
 
 /** Bytes of free buffers that are kept. */
-const MOST_FREE_BYTES = 16 * 1024 * 1024
+const MOST_FREE_BYTES = 8 * 1024 * 1024
 
 /** Two buffers of equal size for one stream. */
 export type BufferPair = readonly [Uint8Array, Uint8Array]

@@ -50,25 +50,28 @@ async function readKeys(reader: HeaderReader, found: Record<string, string>): Pr
     const type = (await reader.take(4)).readUInt32LE()
     const name = KEYS.get(key as never)
     if (name !== undefined && type === STRING) found[name] = await reader.text(MOST_TEXT)
-    else await skipValue(reader, type, 0)
+    else await skipValue(reader, type)
   }
 }
 
-async function skipValue(reader: HeaderReader, type: number, depth: number): Promise<void> {
+async function skipValue(reader: HeaderReader, type: number): Promise<void> {
   if (type === STRING) {
     await reader.skip(await reader.count())
-  } else if (type === ARRAY && depth < 4) {
+  } else if (type === ARRAY) {
     const itemType = (await reader.take(4)).readUInt32LE()
     const items = await reader.count()
-    const bytes = SCALAR_BYTES[itemType]
-    if (bytes !== undefined) await reader.skip(items * bytes)
-    else if (itemType === STRING) await reader.skipTexts(items)
-    else for (let at = 0; at < items; at++) await skipValue(reader, itemType, depth + 1)
+    // Arrays of arrays are allowed and used by nobody; skipping millions of them would keep others waiting.
+    if (itemType === STRING) await reader.skipTexts(items)
+    else await reader.skip(items * scalarBytes(itemType))
   } else {
-    const bytes = SCALAR_BYTES[type]
-    if (bytes === undefined) throw new MalformedHeader()
-    await reader.skip(bytes)
+    await reader.skip(scalarBytes(type))
   }
+}
+
+function scalarBytes(type: number): number {
+  const bytes = SCALAR_BYTES[type]
+  if (bytes === undefined) throw new MalformedHeader()
+  return bytes
 }
 
 /** Reads forward in pieces, and no further than a header may be long. */

@@ -72,6 +72,11 @@ export function printListing(listing: Listing): string {
   return `${headText},\n"files":[\n${fileLines}\n],\n"refused":[${refusedLines}]}\n`
 }
 
+/** Whether a commit was listed after the fact, for its bytes alone (a rescue): it was no head then, and of its card nothing is known. */
+export function isOldCommit(listing: Pick<Listing, 'lastModified' | 'tags' | 'cardData'>): boolean {
+  return listing.lastModified === undefined && listing.tags.length === 0 && listing.cardData === undefined
+}
+
 /** Key of the bytes a sibling needs: siblings with equal keys have equal content and are fetched once. */
 export type ContentKey = `sha256-${Sha256}` | `git-${GitOid}-${number}`
 

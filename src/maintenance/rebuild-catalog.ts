@@ -4,14 +4,14 @@ import { DECISION_REASONS, type DecisionReason, type FileDecision } from '../dom
 import type { CommitId } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { EventType, LoggedEvent } from '../domain/events.ts'
-import type { Listing } from '../domain/listing.ts'
+import { isOldCommit, type Listing } from '../domain/listing.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import { printRepo, type RepoName } from '../domain/repo.ts'
 import { claimingWatch, keyByHand } from '../domain/watch.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
 import { DEFAULT_KEEP } from '../pipeline/plan-snapshots.ts'
-import type { PipelineDeps } from '../pipeline/deps.ts'
+import { nowIso, type PipelineDeps } from '../pipeline/deps.ts'
 
 const EVENTS_PER_WRITE = 500
 const BLOBS_PER_WRITE = 256
@@ -57,6 +57,9 @@ export async function rebuildCatalog(deps: PipelineDeps, signal: AbortSignal): P
     await addSnapshot(deps, stored, result, signal)
   }
   await setStates(deps, states)
+  // What was in danger then was put in front then.
+  const upToSeq = (await deps.catalog.totals()).lastSeq
+  await deps.catalog.startRescues({ repos: [], at: nowIso(deps), upToSeq })
   return result
 }
 
@@ -83,14 +86,18 @@ async function importEvents(
   return states
 }
 
-/** Heads follow each other as they were seen: the last one listed is the head. */
+/**
+ * Heads follow each other as they were seen: the last one listed is the head. Old commits that a rescue listed later were
+ * none, and come before all of them.
+ */
 async function inOrder(deps: PipelineDeps, result: Rebuilt, signal: AbortSignal): Promise<Stored[]> {
   const all: Stored[] = []
   for await (const { name, commit } of deps.records.listings()) {
     signal.throwIfAborted()
     try {
       const read = await deps.records.readListing(name, commit)
-      if (read !== undefined) all.push({ name, commit, observedAt: read.listing.observedAt })
+      if (read === undefined) continue
+      all.push({ name, commit, observedAt: isOldCommit(read.listing) ? '' : read.listing.observedAt })
     } catch (error) {
       if (errorCodeOf(error) !== 'RECORD_INVALID') throw error
       result.unreadable.push({ repo: name, commit, message: (error as Error).message })

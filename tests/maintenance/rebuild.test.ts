@@ -105,3 +105,30 @@ test('rebuild tells what is missing or cannot be read with 6, and makes the rest
   const verify = await folder.json<{ missing: unknown[] }>('verify')
   assert.ok(rebuilt.missingBlobs === 0 || verify.missing.length >= 0)
 })
+
+test('an old commit that a rescue listed is not taken for the head, and nothing is rescued again', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/Kept', { card: { license: 'apache-2.0' }, files: files('a') })
+  const head = hub.world.commit('Qwen/Kept', { set: files('a2') })
+  await using folder = await CliFolder.watching(hub, WATCH)
+  await folder.call(['sync'])
+  hub.world.setGated('Qwen/Kept', 'auto')
+  await folder.call(['sync', '--check'])
+  hub.world.setGated('Qwen/Kept', false)
+  await folder.call(['sync'])
+  const before = await seen(folder)
+  loseCatalog(folder)
+
+  const rebuilt = await folder.call(['rebuild', '--json'])
+
+  assert.equal(rebuilt.code, 0, rebuilt.out + rebuilt.err)
+  const { commit, snapshots } = await folder.json<{ commit: string; snapshots: unknown[] }>('show', 'Qwen/Kept')
+  assert.deepEqual([commit, snapshots.length], [head, 2])
+  assert.deepEqual(((await seen(folder)) as { events: unknown }).events, (before as { events: unknown }).events)
+  hub.clearRequests()
+  await folder.call(['sync'])
+  assert.deepEqual(
+    hub.requests.filter(({ path }) => path.includes('/commits/')),
+    [],
+  )
+})

@@ -180,7 +180,7 @@ function describe(entry: LicenseRow, { palette }: Screen): string[] {
   ]
   for (const { path, sha256, reading, role } of entry.files) {
     if (role === 'card') continue
-    const reads = reading === undefined || reading.role === 'card' ? 'not held' : matchText(reading.match)
+    const reads = reading === undefined || reading.role === 'card' ? unreadText(sha256) : matchText(reading.match)
     lines.push(`text    ${displayName(path)}: ${reads} ${palette.faint((sha256 ?? '').slice(0, 12))}`)
   }
   for (const file of contradictionsOf(entry)) {
@@ -191,10 +191,15 @@ function describe(entry: LicenseRow, { palette }: Screen): string[] {
   return lines
 }
 
+/** Bytes that are there are read with the next pass. */
+function unreadText(sha256: string | undefined): string {
+  return sha256 === undefined ? 'not held' : 'not read yet'
+}
+
 function readsText(entry: LicenseRow): string {
-  const texts = entry.files.flatMap(({ role, reading }) => {
+  const texts = entry.files.flatMap(({ role, reading, sha256 }) => {
     if (role !== 'license') return []
-    return reading?.role === 'license' ? [matchText(reading.match)] : ['not held']
+    return reading?.role === 'license' ? [matchText(reading.match)] : [unreadText(sha256)]
   })
   return texts.length === 0 ? 'none' : [...new Set(texts)].join(', ')
 }

@@ -59,6 +59,7 @@ export async function restoreFiles(options: BenchOptions): Promise<BenchResult> 
     setting: `${files} small files of one repository into a new folder on the archive's disk, start of Node (${median(start)?.toFixed(2)} s) included. Median of ${rounds}.`,
     figures: [
       { figure: `restore (${shared.methods})`, unit: 'seconds', ours: shared.seconds, target: { below: 1 } },
+      { figure: 'CPU of it', unit: 'seconds', ours: shared.cpuSeconds },
       {
         figure: `restore --as hf-cache (${cache.methods})`,
         unit: 'seconds',

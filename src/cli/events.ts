@@ -67,8 +67,8 @@ async function events(context: CommandContext, input: CommandInput): Promise<Out
   if (isFollowing && span.since !== undefined && span.limit !== undefined) {
     throw usage('--follow shows everything after --since, so --limit does not go with both')
   }
+  if (isFollowing) return followed(followFrom(context, filter, span))
   const archive = await context.openArchive('read')
-  if (isFollowing) return followed(followEvents(archive, filter, span, context.signal))
   return {
     exitCode: 0,
     json: () => jsonObject({}, [{ key: 'events', elements: jsonEvents(pastEvents(archive, filter, span)) }]),
@@ -113,6 +113,15 @@ async function* pastEvents(
   }
 }
 
+/** Being interrupted is how following ends, also while the archive is being opened. */
+async function* followFrom(context: CommandContext, filter: Filter, span: Span): AsyncIterable<LoggedEvent> {
+  try {
+    yield* followEvents(await context.openArchive('read'), filter, span, context.signal)
+  } catch (error) {
+    if (!context.signal.aborted) throw error
+  }
+}
+
 /**
  * Past events, then each new one. From one number on every event of the log is looked at once, in order, so none is
  * missed or shown twice, whatever is logged meanwhile.
@@ -137,13 +146,7 @@ async function* followEvents(
       last = event.seq
     }
     if (rows.length === EVENTS_A_PAGE) continue
-    try {
-      await clock.sleep(FOLLOW_EVERY_MS, signal)
-    } catch (error) {
-      // Being interrupted is how following ends.
-      if (signal.aborted) return
-      throw error
-    }
+    await clock.sleep(FOLLOW_EVERY_MS, signal)
   }
 }
 

@@ -104,6 +104,16 @@ test('events --follow leaves out what the filters leave out, now and later, and 
   assert.ok(following.pieces.every((piece) => piece.endsWith('}\n') && piece.indexOf('\n') === piece.length - 1))
 })
 
+test('events --follow that is interrupted before it has begun ends like one that has', async () => {
+  await using archive = await WrittenArchive.open()
+  const stop = new AbortController()
+  stop.abort(new Error('stopped'))
+
+  const called = await archive.folder.call(['events', '--follow', '--json'], { signal: stop.signal })
+
+  assert.deepEqual([called.code, called.out, called.err], [0, '', ''])
+})
+
 test('events --follow ends quietly when its reader goes away', async () => {
   await using archive = await WrittenArchive.open()
   await archive.append(10)

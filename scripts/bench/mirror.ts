@@ -74,10 +74,12 @@ async function fileFigures(
 
 /** A server of its own: what the many small answers before leave behind is another figure. */
 async function memoryFigure({ folder }: Setup): Promise<Figure> {
+  // The first start compiles the sources, in a checkout only; what that takes is kept at its end.
+  await (await RunningServer.weightvault(folder))[Symbol.asyncDispose]()
   await using fresh = await RunningServer.weightvault(folder)
   await runTogether(fresh.url, BIG, STREAMS, [], folder)
   return {
-    figure: `peak memory, ${STREAMS} streams at once`,
+    figure: `peak memory, ${STREAMS} streams at once, second start`,
     unit: 'bytes',
     ours: await fresh.peakRssBytes(),
     target: { atMost: 150e6 },

@@ -45,7 +45,7 @@ export async function playKills(options: CampaignOptions): Promise<CampaignResul
       const era = await playEra(seed, wanted - costs.length)
       costs.push(...era.costs)
       acknowledged += era.acknowledged
-      options.say(`seed ${seed}: ${era.costs.length} kills, ${era.acknowledged} blobs acknowledged, complete`)
+      options.say(`seed ${seed}: ${summarize(era.costs, era.acknowledged)}`)
     } catch (error) {
       const again = `kills --seed ${seed} --count ${wanted - costs.length}`
       return { summary: `${costs.length} kills before`, failures: [failureLine(`kills, seed ${seed}`, error, again)] }

@@ -68,7 +68,7 @@ async function sweepAll(scene: Scene, options: CampaignOptions): Promise<Campaig
         if (!isMet) break
         met += 1
       }
-      options.say(`${name}: ${nth - 1} calls`)
+      options.say(`${name}: ${nth - 1} calls, ${failures.length} failures so far`)
     }
   }
   return { summary: `${met} passes killed at or refused a system call, ${failures.length} failed`, failures }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { playKills } from '../../scripts/campaign/kills.ts'
 
 /** With those of `publish-kill.test.ts` and `kill-sync.test.ts` 200; `npm run campaign -- kills` does 5,000 of these. */
-const KILLS = 24
+const KILLS = 16
 
 test(`the program killed ${KILLS} times at random moments loses nothing it acknowledged and publishes nothing wrong`, async (t) => {
   const { summary, failures } = await playKills({

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { playNetwork } from '../../scripts/campaign/network.ts'
 
 /** Of the fast scenarios; `npm run campaign -- network` plays them all. */
-const SCENARIOS = 40
+const SCENARIOS = 30
 
 test('whatever the network does, nothing wrong is published, and everything is archived once it stops', async (t) => {
   const { summary, failures } = await playNetwork({

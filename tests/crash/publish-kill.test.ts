@@ -14,7 +14,7 @@ import { contentOf } from './contents.ts'
 const CHILD = new URL('./ingest-loop.ts', import.meta.url).pathname
 /** Same seed, same steps to be killed at. */
 const SEED = 1
-const KILLS = 156
+const KILLS = 164
 /** Steps between two kills; a content takes three. */
 const MOST_STEPS = 8
 const CONTENTS = KILLS * 3

@@ -105,6 +105,8 @@ async function writeRepo(root: string, repo: ServedRepo): Promise<void> {
     cardData: {},
     updatedAt: '2026-01-01T00:00:00.000Z',
   }
+  const refs = { branches: [{ name: 'main', ref: 'refs/heads/main', targetCommit: COMMIT }], tags: [], converts: [] }
+  await writeFile(join(root, 'refs.json'), JSON.stringify(refs))
   await writeFile(join(root, 'list.json'), JSON.stringify([facts]))
   await writeFile(join(root, 'info.json'), JSON.stringify(facts))
 }
@@ -136,6 +138,7 @@ http {
     root ${folder}/srv;
     location = /api/models { default_type application/json; try_files /list.json =404; }
     location = /api/models/${id} { default_type application/json; try_files /info.json =404; }
+    location = /api/models/${id}/refs { default_type application/json; try_files /refs.json =404; }
     location = ${treePath} { default_type application/json; add_header Link $next_page; try_files /tree-$page.json =404; }
     location ~ ^/${id}/resolve/${COMMIT}/(.*)$ { add_header X-Repo-Commit ${COMMIT}; try_files /$1 =404; }
   }

@@ -61,8 +61,8 @@ async function step(run: JobRun, queue: PQueue, small: SmallLane): Promise<boole
     }
   }
   if (queue.pending === 0 && small.active === 0) {
-    if (mayStart(run)) await explainLeftOver(run)
-    return run.mayBeComplete
+    const isMore = mayStart(run) && (await explainLeftOver(run))
+    return isMore || run.mayBeComplete
   }
   await nextChange(run, mayStart(run) && queue.pending < PARALLEL_DOWNLOADS)
   return true
@@ -85,13 +85,19 @@ async function leaseLarge(run: JobRun): Promise<Job | undefined> {
   return undefined
 }
 
-/** When nothing runs and nothing that is due fits, `stoppedBy` says why. */
-async function explainLeftOver(run: JobRun): Promise<void> {
+/**
+ * When nothing runs and nothing that is due fits, `stoppedBy` says why. Returns whether something that fits is due after
+ * all: it was planned, or what ran ended, while the others were looked for.
+ */
+async function explainLeftOver(run: JobRun): Promise<boolean> {
   const { deps, room } = run
-  const tooLarge = await deps.catalog.leaseJob(leaseBasics(run))
-  if (tooLarge === undefined) return
-  await deps.catalog.releaseJobs([tooLarge.jobId])
-  run.result.stoppedBy = refusalOf(deps.settings, room, tooLarge.size)
+  const left = await deps.catalog.leaseJob(leaseBasics(run))
+  if (left === undefined) return false
+  await deps.catalog.releaseJobs([left.jobId])
+  const { maxBytes, maxBytesOf } = limitsOf(room)
+  if (left.size <= (maxBytesOf.get(left.key) ?? maxBytes)) return true
+  run.result.stoppedBy = refusalOf(deps.settings, room, left.size)
+  return false
 }
 
 /** Waits until something ends; with a free slot also looks again soon, because another task may have planned new work. */

@@ -358,13 +358,16 @@ test('verify ends with 6 and names corrupt and missing files', async () => {
   assert.deepEqual(data.corrupt, [{ repo: 'Qwen/A-1B', path: 'model.safetensors', sha256: corrupt }])
   assert.deepEqual(data.missing, [{ repo: 'Qwen/B-1B', path: 'model.safetensors', sha256: missing }])
   assert.equal(people.code, 6)
-  assert.match(people.out, /corrupt {2}Qwen\/A-1B model\.safetensors/)
-  assert.match(people.out, /damaged: 1 blob corrupt \(in 1 file\); /)
+  // The bad bytes are in quarantine by now.
+  assert.match(people.out, /missing {2}Qwen\/A-1B model\.safetensors/)
+  assert.match(people.out, /damaged: 1 blob missing \(in 1 file\); /)
   const place = `blobs/sha256/${corrupt.slice(0, 2)}/${corrupt}`
-  assert.ok(people.out.includes('Nothing was deleted. This release does not fetch it again: put a copy'), people.out)
-  assert.ok(people.out.includes(`at ${place}, then run verify.`), people.out)
+  assert.ok(people.out.includes('Nothing was deleted. The next sync fetches it again'), people.out)
+  assert.ok(people.out.includes(`at ${place}.`), people.out)
   assert.match((await folder.call(['status'])).out, /damage +found 2 times, last .*"weightvault verify"/)
   assert.match((await folder.call(['doctor'])).out, /damage +warn +found 2 times/)
+  assert.equal((await folder.call(['sync'])).code, 0)
+  assert.equal((await folder.call(['verify'])).code, 0)
 })
 
 test('hostile names in a real archive reach no terminal, at any width', async () => {

@@ -44,9 +44,13 @@ export async function sendBody(response: ServerResponse, source: BodySource, opt
 async function hasTurn(response: ServerResponse): Promise<boolean> {
   if (response.socket !== null) return true
   const { promise, resolve } = Promise.withResolvers<boolean>()
+  const { socket } = response.req
+  const closed = (): void => resolve(false)
   response.once('socket', () => resolve(true))
-  response.req.socket.once('close', () => resolve(false))
-  return promise
+  socket.once('close', closed)
+  const isTurn = await promise
+  socket.off('close', closed)
+  return isTurn
 }
 
 function stallAt(fault: Fault): number {

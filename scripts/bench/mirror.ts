@@ -72,7 +72,7 @@ async function fileFigures(
   return [...streams, await memoryFigure(setup), ...perCore, await afterwards(ours)]
 }
 
-/** A server of its own: what the many small answers before leave behind is another figure. */
+/** A server of its own, at its second start: what many small answers leave behind is another figure. */
 async function memoryFigure({ folder }: Setup): Promise<Figure> {
   // The first start compiles the sources, in a checkout only; what that takes is kept at its end.
   await (await RunningServer.weightvault(folder))[Symbol.asyncDispose]()

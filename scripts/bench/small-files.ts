@@ -1,4 +1,4 @@
-/** Thousands of small files over TLS: `node scripts/bench/small-files.ts [--quick] [--rounds N]`. */
+/** Thousands of small files over TLS, beside clients that verify nothing: `node scripts/bench/small-files.ts [--quick] [--rounds N]`. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runAlone } from './bench-entry.ts'

@@ -35,6 +35,11 @@ export interface FileFollower {
   close(): void
 }
 
+interface HashOptions {
+  readonly onBytes?: (done: number) => void
+  readonly gitOid?: GitOidWish
+}
+
 /** Small enough that asking a worker costs more than the hash. */
 const INLINE_BYTES = 256 * 1024
 /** What a worker does for one file before another has its turn, and at most after an abort. */
@@ -58,19 +63,20 @@ export class HashPool implements AsyncDisposable {
   }
 
   /**
-   * Digests of a regular file as it is on disk now, with git's only where somebody may promise it; links are not
-   * followed.
-   * @param onBytes told the bytes done so far
+   * Digests of a regular file as it is on disk now, with git's only where somebody may promise it unless it is asked for;
+   * links are not followed.
+   * @param options.onBytes told the bytes done so far
    * @throws errno errors (ELOOP for a link, EINVAL for no regular file, EIO also when it shrank meanwhile)
    */
-  async hashFile(path: string, signal: AbortSignal, onBytes?: (done: number) => void): Promise<FileDigests> {
+  async hashFile(path: string, signal: AbortSignal, options: HashOptions = {}): Promise<FileDigests> {
+    const { onBytes, gitOid = 'if-small' } = options
     signal.throwIfAborted()
     const small = await hashSmallFile(path)
     if (small !== undefined) {
       onBytes?.(small.size)
       return small
     }
-    const session = this.#openSession(path, { mode: 'digest', size: undefined, gitOid: 'if-small' })
+    const session = this.#openSession(path, { mode: 'digest', size: undefined, gitOid })
     try {
       const { size } = await session.identity(signal)
       await session.readTo(size, signal, onBytes)

@@ -26,7 +26,8 @@ export interface TakeInContext {
 /** `BlobStore.digestFile`: both digests of a file outside the archive, read now. */
 export async function digestFile(pool: HashPool, path: string, signal: AbortSignal): Promise<WholeDigests> {
   try {
-    const { sha256, gitOid, size } = await pool.hashFile(path, signal)
+    // Whatever its size: some listing may name the file by its git id.
+    const { sha256, gitOid, size } = await pool.hashFile(path, signal, { gitOid: 'always' })
     const [sha, oid] = [parseSha256(sha256), parseGitOid(gitOid)]
     invariant(sha !== undefined && oid !== undefined, 'the hash pool returns digests')
     return { sha256: sha, gitOid: oid, size }

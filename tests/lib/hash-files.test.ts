@@ -46,21 +46,23 @@ test('hashFile rejects as soon as the signal aborts and the pool works on', asyn
   const controller = new AbortController()
   const seen: number[] = []
 
-  const run = pool.hashFile(path, controller.signal, (done) => {
+  const onBytes = (done: number): void => {
     seen.push(done)
     controller.abort()
-  })
+  }
+  const run = pool.hashFile(path, controller.signal, { onBytes })
 
   await assert.rejects(run, { name: 'AbortError' })
   assert.deepEqual(seen, [16 * MIB])
   assert.deepEqual(await pool.hashFile(path, t.signal), { ...expected(bytes), gitOid: undefined })
+  assert.deepEqual(await pool.hashFile(path, t.signal, { gitOid: 'always' }), expected(bytes))
 })
 
 test('close rejects what is running', async (t) => {
   const pool = new HashPool(1)
   const path = makeFile('closing', randomBytes(20 * MIB))
 
-  const run = pool.hashFile(path, t.signal, () => void pool.close())
+  const run = pool.hashFile(path, t.signal, { onBytes: () => void pool.close() })
 
   await assert.rejects(run, /hash worker stopped/)
   await assert.rejects(pool.hashFile(path, t.signal), /closed/)

@@ -11,7 +11,7 @@ export interface PassedOver {
   readonly linksOutside: string[]
   /** Pipes, sockets, devices. */
   special: number
-  /** What caches of the Hub's clients write beside the files: locks, branch files, markers, unfinished downloads. */
+  /** What the Hub's clients and LM Studio write beside the files: locks, branch files, indexes, unfinished downloads. */
   bookkeeping: number
   readonly unreadable: string[]
 }
@@ -24,6 +24,10 @@ const BOOKKEEPING = [
   /(^|\/)(models|datasets|spaces)--[^/]+\/(refs|\.no_exist|trees)\//,
   /(^|\/)(CACHEDIR\.TAG|\.huggingface-shared-blobs)$/,
   /\.incomplete$/,
+  // LM Studio: downloads that go on, and what it knows of its own models.
+  /(^|\/)downloading_[^/]+\.part$/,
+  /\.(gguf|safetensors)\.part$/,
+  /(^|\/)(\.lmstudio|lm-studio)\/\.internal\//,
   /(^|\/)\.weightvault-[0-9a-f]{16}\//,
 ]
 

@@ -16,6 +16,7 @@ interface FoundJson {
     sha256: string | null
     held: boolean
     license: string | null
+    licenseNow: string | null
   }[]
   readonly hasMore: boolean
 }
@@ -63,6 +64,40 @@ test('find by digest tells every listing, who holds the bytes, and the licence o
       'the copy was not wanted, but its bytes are held',
     )
   }
+})
+
+test('find tells the licence of each commit as it was offered, beside the one of today, also by file and by name', async () => {
+  await using hub = await startSimHub()
+  const content = { path: 'model.safetensors', content: WEIGHTS, lfs: true }
+  hub.world.addRepo('Qwen/A', { card: { license: 'apache-2.0' }, files: [content] })
+  hub.world.addRepo('Qwen/B', {
+    card: { license: 'other', license_name: 'qwen-research', license_link: 'https://example.com/LICENSE' },
+    files: [content],
+  })
+  hub.world.addRepo('Qwen/C', { files: [content] })
+  await using folder = await CliFolder.watching(hub)
+  await folder.call(['sync'])
+  hub.world.commit('Qwen/A', { card: { license: 'cc-by-nc-4.0' } })
+  await folder.call(['sync'])
+  writeFileSync(join(folder.path, 'copy.bin'), WEIGHTS.read(0, WEIGHTS.size))
+
+  for (const what of [sha256Of(), 'copy.bin', '*.safetensors']) {
+    const found = await folder.json<FoundJson>('find', what)
+
+    assert.deepEqual(
+      found.listed.map(({ repo, license, licenseNow }) => `${repo} ${license}, now ${licenseNow}`).toSorted(),
+      [
+        'Qwen/A apache-2.0, now cc-by-nc-4.0',
+        'Qwen/A cc-by-nc-4.0, now cc-by-nc-4.0',
+        'Qwen/B qwen-research, now qwen-research',
+        'Qwen/C null, now null',
+      ],
+      what,
+    )
+  }
+  const text = await folder.call(['find', sha256Of()])
+  assert.match(text.out, /LICENCE/)
+  for (const license of ['apache-2.0', 'cc-by-nc-4.0', 'qwen-research']) assert.ok(text.out.includes(license), license)
 })
 
 test('find by a file hashes it, a small file that is held is found by either digest', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   cpSync,
   existsSync,
@@ -16,6 +17,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { CliFolder } from '../cli/cli-harness.ts'
 import { generated } from '../support/content/generated.ts'
 import { blobPath, provenBlobs } from '../support/held-files.ts'
@@ -24,6 +26,7 @@ import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { RepoSpec, SimHub } from '../support/sim-hub/types.ts'
 
 const REPO = 'Qwen/Qwen3-0.6B'
+const HOLD_LOCK = fileURLToPath(new URL('../db/hold-lock.ts', import.meta.url))
 
 function model(seed: string): RepoSpec {
   return {
@@ -134,6 +137,91 @@ test('adopt reads both layouts of a Hugging Face cache and a --local-dir downloa
   )
 })
 
+test('adopt takes over an LM Studio tree: large weights, and none of its side files', async () => {
+  const weights = generated('large', 17 * 1024 * 1024)
+  await using hub = await startSimHub()
+  hub.world.addRepo(REPO, {
+    card: { license: 'apache-2.0' },
+    files: [
+      { path: 'Qwen3-0.6B-Q8_0.gguf', content: weights, lfs: true },
+      { path: 'Qwen3-0.6B-Q4_K_M.gguf', content: generated('q4', 200_000), lfs: true },
+      { path: 'mmproj-F16.gguf', content: generated('mmproj', 100_000), lfs: true },
+      { path: 'params', content: '{}' },
+    ],
+  })
+  await using folder = await CliFolder.watching(hub)
+  await folder.call(['sync', '--check'])
+  const home = join(folder.path, '.lmstudio')
+  const files: Record<string, Uint8Array | string> = {
+    'models/Qwen/Qwen3-0.6B/Qwen3-0.6B-Q8_0.gguf': weights.read(0, weights.size),
+    // Another publisher's folder, because it was imported by hand.
+    'models/imported/mine/renamed.gguf': generated('mmproj', 100_000).read(0, 100_000),
+    // As large as what is listed: only its name says that it is not all there yet.
+    'models/Qwen/Qwen3-0.6B/downloading_Qwen3-0.6B-Q4_K_M.gguf.part': Buffer.alloc(200_000),
+    'models/Qwen/Qwen3-0.6B/model-00002-of-00002.safetensors.part': 'half',
+    'hub/models/qwen/qwen3-0.6b/manifest.json': '{"type":"model","owner":"qwen","name":"qwen3-0.6b"}\n',
+    'hub/models/qwen/qwen3-0.6b/model.yaml': 'model: qwen/qwen3-0.6b\n',
+    '.internal/model-index-cache.json': '{}',
+    '.internal/user-concrete-model-default-config/Qwen/Qwen3-0.6B/Qwen3-0.6B-Q8_0.gguf.json': '{}',
+  }
+  for (const [path, bytes] of Object.entries(files)) {
+    mkdirSync(join(home, path, '..'), { recursive: true })
+    writeFileSync(join(home, path), bytes)
+  }
+
+  const models = await folder.json<AdoptedJson>('adopt', '.lmstudio/models')
+  const whole = await folder.json<AdoptedJson>('adopt', '.lmstudio')
+  const found = await folder.json<{ held: boolean; listed: { path: string; held: boolean }[] }>(
+    'find',
+    join(home, 'models/Qwen/Qwen3-0.6B/Qwen3-0.6B-Q8_0.gguf'),
+  )
+
+  assert.deepEqual([models.taken.files, models.bookkeeping, models.unmatched.files], [2, 2, 0])
+  assert.deepEqual([whole.taken.files, whole.alreadyHeld.files, whole.bookkeeping], [0, 2, 4])
+  assert.deepEqual(whole.unmatchedFiles.map((file) => file.path).toSorted(), [
+    'hub/models/qwen/qwen3-0.6b/manifest.json',
+    'hub/models/qwen/qwen3-0.6b/model.yaml',
+  ])
+  assert.deepEqual(
+    found.listed.map(({ path, held }) => [path, held]),
+    [['Qwen3-0.6B-Q8_0.gguf', true]],
+  )
+  assert.equal(provenBlobs(join(folder.path, 'archive')).length, 2)
+})
+
+test('adopt is refused with 9 while another process writes, and nothing of the folder is touched', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo(REPO, model('a'))
+  await using made = await listed(hub).then((all) => Object.assign(all.folder, all))
+  const blobs = provenBlobs(made.root).length
+  const modes = (): number[] => readdirSync(made.files).map((name) => statSync(join(made.files, name)).mode)
+  const before = modes()
+  const writer = spawn(process.execPath, [HOLD_LOCK, made.root], { stdio: ['pipe', 'pipe', 'inherit'] })
+  try {
+    const [said] = (await once(writer.stdout, 'data')) as [Buffer]
+    assert.equal(said.toString(), 'locked\n')
+    for (const method of [[], ['--link'], ['--reflink']]) {
+      const refused = await made.call(['adopt', 'files', ...method])
+
+      assert.equal(refused.code, 9, refused.err)
+      assert.match(refused.err, /ARCHIVE_LOCKED/)
+      assert.ok(refused.err.includes(`process ${writer.pid}`), refused.err)
+    }
+  } finally {
+    writer.kill('SIGKILL')
+    if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit')
+  }
+  assert.equal(provenBlobs(made.root).length, blobs)
+  assert.deepEqual(modes(), before)
+
+  const adopted = await made.json<AdoptedJson>('adopt', 'files')
+  assert.deepEqual(
+    adopted.sealed.map((one) => one.repo),
+    [REPO],
+    'it goes on when the other has ended',
+  )
+})
+
 test('adopt takes files that no policy wants, and a snapshot that was sealed without them is sealed again', async () => {
   const more = `budget: { total: 100GB, reserve: 1MB }
 watch:
@@ -202,7 +290,7 @@ test('pipes, links and unreadable files are passed over, hostile names are only 
   assert.ok(!text.out.includes('\u001b'))
 })
 
-test('adopt keeps the budget, and refuses while another process writes, or a folder of the archive itself', async () => {
+test('adopt keeps the budget, and refuses a folder of the archive itself', async () => {
   const more = `budget: { total: 250kB, reserve: 1MB }
 watch:
   - { org: Qwen, every: 1h }

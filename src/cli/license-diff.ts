@@ -1,7 +1,6 @@
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { MAX_LICENSE_CHARACTERS } from '../domain/license-words.ts'
-import { unifiedDiff } from '../lib/text-diff.ts'
 import type { LicenseFile } from '../domain/license-entry.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { LicenseRow } from '../license-port.ts'
@@ -56,6 +55,7 @@ async function diffOf(
   const before = await textOf(archive, old, signal)
   const after = await textOf(archive, now, signal)
   if (before === undefined || after === undefined) return null
+  const { unifiedDiff } = await import('../lib/text-diff.ts')
   const name = (row: LicenseRow): string => `${displayName(named.path)}@${row.commit.slice(0, 10)}`
   const patch = unifiedDiff({ name: name(named.before), text: before }, { name: name(named.row), text: after })
   return patch ?? null

@@ -2,9 +2,6 @@ import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { isOwnerOrName, parseRepoArgument, printRepo, splitRepoName, type RepoName } from '../domain/repo.ts'
 import { formatSize } from '../lib/units.ts'
-import { bindProgress } from '../pipeline/run-pass.ts'
-import { askRescue, continueRescues } from '../pipeline/rescue-repos.ts'
-import { scheduleJobs } from '../pipeline/schedule-jobs.ts'
 import type { RescueRow } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
@@ -48,6 +45,9 @@ async function rescue(context: CommandContext, input: CommandInput): Promise<Out
 
 /** Without a service nobody else would look for old commits. */
 async function rescueHere(context: CommandContext, archive: OpenedArchive, repoIds: readonly number[]): Promise<void> {
+  const { bindProgress } = await import('../pipeline/run-pass.ts')
+  const { askRescue, continueRescues } = await import('../pipeline/rescue-repos.ts')
+  const { scheduleJobs } = await import('../pipeline/schedule-jobs.ts')
   const deps = bindProgress(archive, context.progress())
   await askRescue(archive, repoIds)
   for (let left = Number.POSITIVE_INFINITY; ;) {

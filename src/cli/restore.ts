@@ -26,7 +26,7 @@ export const restoreCommand: Command = {
   name: 'restore',
   summary: 'give a model back: as a folder, or as a cache of the Hub’s clients',
   description:
-    'Makes a folder with the held files of a sealed commit (the newest, or the one after @), from the archive alone: no hub is ever asked. Files share their bytes with the archive where the disk can (reflink, else read-only hard link), else they are copied. They are built aside and shown when all are there. Nothing that exists is replaced. An interrupted restore goes on when it is run again. Works beside a running service.',
+    'Makes a folder with the held files of a sealed commit (the newest, or the one after @), from the archive alone: no hub is ever asked. Files share their bytes with the archive where the disk can (reflink, else read-only hard link), else they are copied. They are built aside and shown when all are there: a new folder in one step; in a folder that exists name by name, what programs look for first (config.json, lists of shards, branch files) last. Nothing that exists is replaced. An interrupted restore goes on when it is run again. Works beside a running service.',
   arguments: [{ name: '<repo>', description: 'owner/name, or owner/name@commit (7 or more hex digits)' }],
   options: [
     { flags: '--to <dir>', description: 'the folder; for hf-cache the cache itself, as HF_HUB_CACHE names it' },

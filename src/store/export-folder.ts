@@ -15,7 +15,7 @@ import { compareBytes, type StateContext } from './export-state.ts'
 import { LANES, surveyTarget, type NamedEntry, type Survey, type Unit } from './export-survey.ts'
 import { hasStaged, pruneStaged } from './export-staged.ts'
 import { openStaging, openTarget, type Staging, type Target } from './export-target.ts'
-import { giveBlob, METHODS_OF } from './give-blob.ts'
+import { giveBlob, METHODS_OF, syncFile } from './give-blob.ts'
 import type { Layout } from './layout.ts'
 import { fixityFailed } from './publish-blob.ts'
 import { onDisk } from './store-error.ts'
@@ -99,6 +99,8 @@ class ExportWork {
   readonly #survey: Survey
   readonly #options: WorkOptions
   readonly #counts: Record<GiveMethod, number> = { reflink: 0, hardlink: 0, copy: 0 }
+  /** Files of the folder in work that are whole and not durable yet. */
+  readonly #unsynced: string[] = []
   #methods: readonly GiveMethod[]
   #made = 0
   #madeBytes = 0
@@ -125,12 +127,10 @@ class ExportWork {
     for (const { parts, entries } of this.#survey.absent) {
       await using folder = (await staging.tree.descend(parts, true))!
       await inLanes(entries, LANES, signal, (named) => this.#stageEntry(staging, folder, named, signal))
+      await inLanes(this.#unsynced.splice(0), LANES, signal, syncFile)
       for (let depth = parts.length; depth > 0; depth -= 1) folders.add(parts.slice(0, depth).join('/'))
     }
-    for (const path of folders) {
-      await using folder = await staging.tree.descend(path === '' ? [] : path.split('/'), false)
-      await folder?.sync()
-    }
+    for (const path of folders) await syncFolder(staging.tree, path)
   }
 
   /** Gives everything its name: the whole folder at once where it is new, else unit by unit. */
@@ -142,7 +142,12 @@ class ExportWork {
       await base.sync()
       return
     }
-    for (const unit of this.#survey.units) await this.#showUnit(staging, folder, unit)
+    for (const units of Map.groupBy(this.#survey.units, (unit) => unit.order).values()) {
+      const changed = new Set<string>()
+      for (const unit of units) changed.add(await this.#showUnit(staging, folder, unit))
+      // Durable before what is to come last: a power cut must not change the order.
+      for (const path of changed) await syncFolder(folder, path)
+    }
     if (this.#options.refs === 'replace') await this.#replaceRefs(staging, folder)
   }
 
@@ -199,6 +204,7 @@ class ExportWork {
     const before = this.#isResuming && (await isTaken(path)) ? await this.#compare(path, entry, signal) : 'other'
     if (before === 'other') this.#counts[await this.#giveWhole(staging, path, entry, signal)] += 1
     else this.#counts[before === 'very-blob' ? 'hardlink' : 'copy'] += 1
+    if (before === 'hashed') this.#unsynced.push(path)
     if (this.#options.verify && before !== 'hashed') await this.#verify(path, entry, signal)
     this.#verified += this.#options.verify ? 1 : 0
     this.#made += 1
@@ -220,6 +226,7 @@ class ExportWork {
     const unfinished = staging.unfinished.at(this.#unfinishedName())
     const method = await giveBlob(blob, unfinished, methods, signal)
     await rename(unfinished, path)
+    if (method === 'reflink') this.#unsynced.push(path)
     return method
   }
 
@@ -230,7 +237,8 @@ class ExportWork {
     throw fixityFailed(shown, `gave ${displayName(entry.path)} the bytes of ${sha256}; nothing was restored`)
   }
 
-  async #showUnit(staging: Staging, target: OpenFolder, { path, entry }: Unit): Promise<void> {
+  /** @returns path of the folder that has a new name in it */
+  async #showUnit(staging: Staging, target: OpenFolder, { path, entry }: Unit): Promise<string> {
     const parts = path.split('/')
     const name = parts.pop()!
     await using from = await staging.tree.descend(parts, false)
@@ -246,7 +254,7 @@ class ExportWork {
       if (outcome === 'exists') throw refused(`${path} appeared meanwhile`)
       await unlinkIfThere(from.at(name))
     }
-    await to.sync()
+    return parts.join('/')
   }
 
   async #replaceRefs(staging: Staging, target: OpenFolder): Promise<void> {
@@ -266,6 +274,11 @@ class ExportWork {
     this.#serial += 1
     return `${process.pid}-${this.#serial}`
   }
+}
+
+async function syncFolder(root: OpenFolder, path: string): Promise<void> {
+  await using folder = await root.descend(path === '' ? [] : path.split('/'), false)
+  await folder?.sync()
 }
 
 async function writeRef(path: string, commit: string): Promise<void> {

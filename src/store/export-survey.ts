@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExportEntry, ExportPlan } from '../domain/export-plan.ts'
+import { entryRank } from '../domain/entry-file.ts'
 import { isErrno } from '../lib/fs-durable.ts'
 import { inLanes } from '../lib/in-lanes.ts'
 import type { OpenFolder } from '../lib/open-folder.ts'
@@ -27,7 +28,10 @@ export interface NamedEntry {
 export interface Unit {
   readonly path: string
   readonly entry: ExportEntry | undefined
-  /** Blobs are shown before the links to them, and these before the branch files. */
+  /**
+   * Blobs are shown before the links to them, and these before the branch files; of each kind, what makes programs look for
+   * the others comes last.
+   */
   readonly order: number
 }
 
@@ -83,7 +87,7 @@ class Surveyor {
     await using _open = folder
     if (depth < parts.length) {
       const unit = parts.slice(0, depth + 1).join('/')
-      for (const { entry } of entries) this.#addUnit(unit, undefined, orderOf(entry))
+      for (const { entry } of entries) this.#addUnit(unit, undefined, ORDERS[entry.kind])
       this.#absent.push({ parts, entries })
       return
     }
@@ -163,10 +167,11 @@ function isThere(path: string): Promise<boolean> {
   )
 }
 
-const ORDERS: Readonly<Record<ExportEntry['kind'], number>> = { blob: 0, link: 1, ref: 2 }
+/** Room for the ranks of `entryRank` between the kinds. */
+const ORDERS: Readonly<Record<ExportEntry['kind'], number>> = { blob: 0, link: 10, ref: 20 }
 
 function orderOf(entry: ExportEntry): number {
-  return ORDERS[entry.kind]
+  return ORDERS[entry.kind] + entryRank(entry.path)
 }
 
 function groupByFolder(entries: readonly ExportEntry[]): FolderEntries[] {

@@ -18,8 +18,9 @@ export const METHODS_OF: Readonly<Record<ExportOptions['link'], readonly GiveMet
 }
 
 /**
- * Gives the bytes of a blob to a new file, durable but for its name, by the first of the methods that works here. Each
- * method is really tried: what a file system says of itself is not believed.
+ * Gives the bytes of a blob to a new file by the first of the methods that works here. Each method is really tried: what a
+ * file system says of itself is not believed. A link and a copy are durable but for their name; a clone is after `syncFile`,
+ * which takes far less time for many clones after each other than for each as it is made.
  * @param blob path of the blob: a regular file that nobody may write
  * @param to path of a file that does not exist
  * @throws errno errors of the last method
@@ -52,7 +53,6 @@ async function give(blob: string, to: string, method: GiveMethod, signal: AbortS
     if (method === 'reflink') await copyFile(blob, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE)
     else await copyBytes(blob, to, signal)
     await chmod(to, FILE_MODE)
-    if (method === 'reflink') await syncFile(to)
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) await unlinkIfThere(to).catch(() => undefined)
     throw error
@@ -73,7 +73,8 @@ async function copyBytes(blob: string, to: string, signal: AbortSignal): Promise
   await target.sync()
 }
 
-async function syncFile(path: string): Promise<void> {
+/** Makes a clone durable. Its bytes are those of the blob, on disk already: a failure cannot have lost any of them. */
+export async function syncFile(path: string): Promise<void> {
   await using handle = await open(path, OPEN_EXISTING)
   await handle.sync()
 }

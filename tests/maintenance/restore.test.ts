@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -22,6 +23,7 @@ import { blobPath, readManifest } from '../support/held-files.ts'
 import { generated } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { RepoSpec } from '../support/sim-hub/types.ts'
+import { until } from '../support/until.ts'
 import { CliFolder } from '../cli/cli-harness.ts'
 
 const REPO = 'Qwen/Qwen3-0.6B'
@@ -154,6 +156,43 @@ test('a folder that exists gets what it lacks, keeps what is its own, and is com
   assert.equal(readFileSync(join(out, 'mine.txt'), 'utf8'), 'mine')
   assert.equal(readFileSync(join(out, 'onnx', 'config.json'), 'utf8'), '{"seed":"a"}\n')
   assert.ok(!readdirSync(out).some((name) => name.startsWith('.weightvault')))
+})
+
+test('in a folder that exists, config.json and the lists of shards get their names after what they stand for', async (t) => {
+  const shards = ['model-00001-of-00003.safetensors', 'model-00002-of-00003.safetensors']
+  await using made = await archived(
+    model('a', [
+      ...shards.map((path) => ({ path, content: generated(path, 1000), lfs: true })),
+      { path: 'model.safetensors.index.json', content: '{"weight_map":{}}' },
+      { path: 'tokenizer.json', content: '{}' },
+    ]),
+  ).then((all) => Object.assign(all.folder, all))
+  const places = {
+    folder: join(made.path, 'out'),
+    'hf-cache': join(made.path, 'hub', FOLDER, 'snapshots', made.commit),
+  }
+  for (const [layout, folder] of Object.entries(places)) {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'mine.txt'), 'mine')
+    const shown: string[] = []
+    const watcher = watch(folder, (_event, name) => {
+      if (name !== null && !name.startsWith('.weightvault') && !shown.includes(name)) shown.push(name)
+    })
+    t.after(() => watcher.close())
+
+    const to = layout === 'folder' ? folder : join(made.path, 'hub')
+    const restored = await made.json<RestoredJson>('restore', REPO, '--to', to, '--as', layout)
+    await until('the last name was seen', () => shown.includes('config.json'))
+
+    assert.equal(restored.folder, folder)
+    assert.deepEqual(shown.slice(-3).toSorted(), [
+      'config.json',
+      'model-00001-of-00003.safetensors',
+      'model.safetensors.index.json',
+    ])
+    assert.equal(shown.at(-1), 'config.json')
+    for (const name of [...shards, 'tokenizer.json', 'onnx', 'model.safetensors']) assert.ok(shown.includes(name), name)
+  }
 })
 
 test('nothing is restored into the archive, through a dangling link, or from a commit that is not sealed', async () => {

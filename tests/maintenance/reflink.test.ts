@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { CliFolder } from '../cli/cli-harness.ts'
 import { generated } from '../support/content/generated.ts'
 import { blobPath, provenBlobs } from '../support/held-files.ts'
@@ -11,6 +13,7 @@ import { mountXfs } from '../support/mount-xfs.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { SimHub } from '../support/sim-hub/types.ts'
 
+const PROGRAM = fileURLToPath(new URL('../../bin/weightvault.js', import.meta.url))
 const REPO = 'Qwen/Qwen3-0.6B'
 const WEIGHTS = generated('weights', 24_000_000)
 /** Far below the weights, far above what a catalog and some folders take. */
@@ -93,6 +96,38 @@ test('restore shares blocks by reflink where the disk can, says so, and edits st
   const measured = disk.usedBytes()
   writeFileSync(join(disk.at, 'control'), readFileSync(blob))
   assert.ok(disk.usedBytes() - measured > WEIGHTS.size / 2)
+})
+
+test('every clone is synced before the folder that has them gets its name', async (t) => {
+  const disk = mountXfs(t)
+  if (disk === undefined) return
+  await using hub = await startSimHub()
+  await using made = await archiveOn(disk.at, hub).then((all) => Object.assign(all.folder, all))
+  await made.call(['sync'])
+  const trace = join(made.path, 'trace')
+  const out = join(disk.at, 'out')
+  const calls = ['-f', '-qq', '-y', '-e', 'trace=ioctl,fsync,rename,renameat,renameat2', '-o', trace]
+  const traced = spawnSync('strace', [...calls, process.execPath, PROGRAM, 'restore', REPO, '--to', out, '--json'], {
+    cwd: made.path,
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], HOME: made.path },
+  })
+  if (traced.error !== undefined) return t.diagnostic(`NOT TESTED: no strace here (${traced.error.message})`)
+  assert.equal(traced.status, 0, traced.stderr)
+  const restored = JSON.parse(traced.stdout) as RestoredJson
+  const lines = readFileSync(trace, 'utf8').split('\n')
+  const shown = lines.findIndex((line) => /\brename\w*\(.*tree.*out"/.test(line))
+  const before = lines.slice(0, shown)
+
+  assert.ok(shown > 0)
+  assert.equal(restored.methods.reflink, restored.made)
+  assert.ok(before.filter((line) => line.includes('FICLONE')).length >= restored.made)
+  for (const name of ['config.json', 'empty.txt', 'model.safetensors']) {
+    assert.ok(
+      before.some((line) => line.includes('fsync(') && line.includes(`/${name}>`)),
+      `${name} is synced`,
+    )
+  }
 })
 
 test('adopt --reflink shares blocks with the folder, which stays its owner’s to edit', async (t) => {

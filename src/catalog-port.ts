@@ -74,7 +74,7 @@ export interface Catalog extends AsyncDisposable {
    * Repositories of a watch whose branches and tags are to be read: every one whose head moved since they were, or never
    * were, and at most `again` of those that were read before this ISO time, the oldest first.
    */
-  dueRefs(options: { watch: string; before: string; again: number }): Promise<DueRefs[]>
+  dueRefs(options: { watch: string; before: string; now: string; again: number }): Promise<DueRefs[]>
   recordRefs(record: RefRecord): Promise<LoggedEvent[]>
   /** Branches and tags of a repository as they were read last; none before the first look. */
   refsOf(repoId: number): Promise<HubRef[]>
@@ -91,7 +91,7 @@ export interface Catalog extends AsyncDisposable {
   // plan
   unlistedHeads(watch: string | undefined): Promise<UnlistedHead[]>
   /** Listed heads with withheld digests whose tree was read before this ISO time, or whose gate changed since. */
-  undigestedHeads(watch: string | undefined, before: string): Promise<UndigestedHead[]>
+  undigestedHeads(watch: string | undefined, read: { before: string; now: string }): Promise<UndigestedHead[]>
   /** Adds digests that were withheld at first; `files` is the whole tree as read at this ISO time. */
   addDigests(snapshotId: number, files: readonly Sibling[], at: string): Promise<void>
   /** The card facts of the last poll, for the listing of its head. */

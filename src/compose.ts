@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly onWaiting?: (reason: string, untilMs: number | undefined) => void
   /** Default: the system's. */
   readonly clock?: Clock
+  /** Of the Hub's client; default: its own. */
+  readonly deadlines?: HubSourceOptions['deadlines']
   /** Never opens a connection: the Hub's client is not even loaded, and no service is asked. */
   readonly withoutNetwork?: boolean
 }
@@ -65,6 +67,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     clock,
     log,
     ...(options.onWaiting === undefined ? {} : { onWaiting: options.onWaiting }),
+    ...(options.deadlines === undefined ? {} : { deadlines: options.deadlines }),
   }
   const hub = await hubFor(options, hubOptions)
   stack.defer(() => hub.close())

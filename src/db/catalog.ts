@@ -37,8 +37,8 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   unlistedHeads(watch: string | undefined) {
     return this.read((db) => known.unlistedHeads(db, watch))
   }
-  undigestedHeads(watch: string | undefined, before: string) {
-    return this.read((db) => known.undigestedHeads(db, watch, before))
+  undigestedHeads(watch: string | undefined, read: { before: string; now: string }) {
+    return this.read((db) => known.undigestedHeads(db, watch, read))
   }
   addDigests(snapshotId: number, files: readonly Sibling[], at: string) {
     return this.write((db) => addDigests(db, snapshotId, files, at))

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { latestPauseEndMs } from '../domain/back-off.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { Job, QueueRow } from '../catalog-rows.ts'
 import { contentKeyOfJob, digestOfKey } from './codec.ts'
@@ -142,7 +143,7 @@ async function takeJobs(db: Db, jobIds: readonly number[]): Promise<Job[]> {
   })
 }
 
-/** Pauses that are over. A lease has no end of its own: a living process would lease what it still downloads. */
+/** Pauses that are over, and those of a clock that was set back since. A lease has no end of its own: a living process would lease what it still downloads. */
 async function wakeJobs(db: Db, nowMs: number): Promise<void> {
   await db
     .updateTable('jobs')
@@ -150,7 +151,7 @@ async function wakeJobs(db: Db, nowMs: number): Promise<void> {
     .where(IS_NOT_READY)
     .where('state', '=', JOB_STATES.waiting)
     .where('is_runnable', 'in', [0, 1])
-    .where('until_ms', '<=', nowMs)
+    .where((eb) => eb.or([eb('until_ms', '<=', nowMs), eb('until_ms', '>', latestPauseEndMs(nowMs))]))
     .execute()
 }
 

@@ -82,15 +82,23 @@ export async function unlistedHeads(db: Db, watch: string | undefined): Promise<
   )
 }
 
-/** Listed heads of a watch whose digests the Hub withheld when they were read, before this time. */
-export async function undigestedHeads(db: Db, watch: string | undefined, before: string): Promise<UndigestedHead[]> {
+/**
+ * Listed heads of a watch whose digests the Hub withheld when they were read.
+ * @param read.before ISO time: what was read before it is due again
+ * @param read.now ISO time: what seems to have been read after it is due, too
+ */
+export async function undigestedHeads(
+  db: Db,
+  watch: string | undefined,
+  read: { readonly before: string; readonly now: string },
+): Promise<UndigestedHead[]> {
   let query = db
     .selectFrom('snapshots')
     .innerJoin('repos', 'repos.id', 'snapshots.repo_id')
     .select(['snapshots.id as snapshot_id', 'repos.id', 'repos.type', 'repos.name', 'snapshots.commit_id'])
     .where(IS_UNDIGESTED)
     .whereRef('repos.newest_snapshot_id', '=', 'snapshots.id')
-    .where('snapshots.read_at', '<', before)
+    .where((eb) => eb.or([eb('snapshots.read_at', '<', read.before), eb('snapshots.read_at', '>', read.now)]))
     .where('repos.head_listed', '=', 1)
     .where('name_taken', '=', 0)
     .where('upstream', 'not in', ['unavailable', 'disabled', 'recreated'])

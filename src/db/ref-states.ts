@@ -7,11 +7,12 @@ import type { Db } from './schema.ts'
  * Repositories whose branches and tags are to be read: those whose head moved or that were never read, and of the others
  * those that were read longest ago.
  * @param options.before ISO time: what was read before it is due again
+ * @param options.now ISO time: what seems to have been read after it was read by a clock that was set back since, and is due, too
  * @param options.again at most so many that are only due again
  */
 export async function dueRefs(
   db: Db,
-  options: { readonly watch: string; readonly before: string; readonly again: number },
+  options: { readonly watch: string; readonly before: string; readonly now: string; readonly again: number },
 ): Promise<DueRefs[]> {
   const candidates = db
     .selectFrom('repos')
@@ -28,7 +29,7 @@ export async function dueRefs(
     .execute()
   const again = await candidates
     .whereRef('ref_states.head', '=', 'repos.head')
-    .where('ref_states.read_at', '<', options.before)
+    .where((eb) => eb.or([eb('ref_states.read_at', '<', options.before), eb('ref_states.read_at', '>', options.now)]))
     .orderBy('ref_states.read_at')
     .limit(options.again)
     .execute()

@@ -49,7 +49,7 @@ export class WatchedRepos extends CatalogFile {
   activityOf(watch: string) {
     return this.read((db) => known.activityOf(db, watch))
   }
-  dueRefs(options: { watch: string; before: string; again: number }) {
+  dueRefs(options: { watch: string; before: string; now: string; again: number }) {
     return this.read((db) => dueRefs(db, options))
   }
   refsOf(repoId: number) {

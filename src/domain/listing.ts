@@ -43,11 +43,29 @@ export interface Listing {
 
 /** The promise of a listing as one canonical text: equal texts promise the same bytes under the same names. */
 export function promiseText(listing: Pick<Listing, 'files' | 'refused'>): string {
-  const lines = listing.files.map((file) =>
-    JSON.stringify([file.path, file.size, file.gitOid ?? null, file.isLfs, file.lfsOid ?? null]),
-  )
-  const refused = listing.refused.map((entry) => JSON.stringify([entry.path, 'refused', entry.reason]))
-  return [...lines, ...refused].sort().join('\n')
+  return promisesOf(listing)
+    .map(([, line]) => line)
+    .sort()
+    .join('\n')
+}
+
+/** Paths of which two listings of one commit promise different things, or which only one of them has; sorted. */
+export function differingPaths(
+  first: Pick<Listing, 'files' | 'refused'>,
+  next: Pick<Listing, 'files' | 'refused'>,
+): string[] {
+  const [before, after] = [new Map(promisesOf(first)), new Map(promisesOf(next))]
+  return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path)).sort()
+}
+
+function promisesOf(listing: Pick<Listing, 'files' | 'refused'>): [path: string, line: string][] {
+  return [
+    ...listing.files.map(({ path, size, gitOid, isLfs, lfsOid }): [string, string] => [
+      path,
+      JSON.stringify([path, size, gitOid ?? null, isLfs, lfsOid ?? null]),
+    ]),
+    ...listing.refused.map(({ path, reason }): [string, string] => [path, JSON.stringify([path, 'refused', reason])]),
+  ]
 }
 
 /** Whether a promise says all that another said, and digests besides that were withheld there. */

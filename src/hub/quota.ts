@@ -43,7 +43,7 @@ function reserveOf(quota: number | undefined): number {
 export function decidePace(state: PaceState, nowMs: number): Pace {
   const { knowledge, inFlight } = state
   if (knowledge === 'unlimited') return { kind: 'go' }
-  if (knowledge === 'unknown' || nowMs >= knowledge.resetAtMs) return { kind: inFlight === 0 ? 'go' : 'after-answer' }
+  if (knowledge === 'unknown' || isOver(knowledge, nowMs)) return { kind: inFlight === 0 ? 'go' : 'after-answer' }
   const untilResetMs = Math.min(knowledge.resetAtMs - nowMs, MAX_WINDOW_MS)
   const reserve = reserveOf(knowledge.quota)
   if (knowledge.available <= reserve) return { kind: 'wait', ms: untilResetMs }
@@ -53,6 +53,11 @@ export function decidePace(state: PaceState, nowMs: number): Pace {
   // A clock that was set back must not turn into a wait.
   const passedMs = Math.max(0, nowMs - state.lastStartMs)
   return passedMs >= gapMs ? { kind: 'go' } : { kind: 'wait', ms: Math.min(gapMs - passedMs, untilResetMs) }
+}
+
+/** A reset further away than any window lasts was told to a clock that has been set back since. */
+function isOver({ resetAtMs }: QuotaWindow, nowMs: number): boolean {
+  return nowMs >= resetAtMs || resetAtMs - nowMs > MAX_WINDOW_MS + ROUNDING_MS
 }
 
 /** When a request was under way: a reading was true at some moment between. */
@@ -68,7 +73,7 @@ export function learnQuota(
   span: Span,
   othersInFlight: number,
 ): QuotaKnowledge {
-  const isStale = typeof known === 'string' || span.receivedMs >= known.resetAtMs
+  const isStale = typeof known === 'string' || isOver(known, span.receivedMs)
   if (reading === undefined) return isStale ? 'unlimited' : known
   const resetMs = Math.min(reading.resetSeconds * 1000, MAX_WINDOW_MS)
   const earliestResetMs = span.sentMs + resetMs

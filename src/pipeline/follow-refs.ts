@@ -20,8 +20,9 @@ const READ_AGAIN = 5
  * turn, and the history of each moved head: two requests a changed repository. What cannot be read concludes nothing.
  */
 export async function followRefs(deps: PipelineDeps, watch: string, signal: AbortSignal): Promise<void> {
-  const before = new Date(deps.clock.now() - READ_AGAIN_AFTER_MS).toISOString()
-  const due = await deps.catalog.dueRefs({ watch, before, again: READ_AGAIN })
+  const now = nowIso(deps)
+  const before = new Date(Date.parse(now) - READ_AGAIN_AFTER_MS).toISOString()
+  const due = await deps.catalog.dueRefs({ watch, before, now, again: READ_AGAIN })
   const queue = new PQueue({ concurrency: PARALLEL })
   const state: { bug?: Error; isHubAway: boolean } = { isHubAway: false }
   for (const repo of due) {

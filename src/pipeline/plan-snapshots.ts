@@ -2,7 +2,6 @@ import PQueue from 'p-queue'
 import { nameEvents } from '../domain/diff-listings.ts'
 import type { KeepPolicy } from '../domain/decision.ts'
 import { ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
-import type { ChangeEvent } from '../domain/events.ts'
 import { onlyAddsDigests, type Listing, type Sibling } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
@@ -12,6 +11,7 @@ import { isSmallFile } from '../domain/weight-file.ts'
 import type { RepoRow, ScheduleEntry, UndigestedHead, UnlistedHead } from '../catalog-rows.ts'
 import type { Tree } from '../ports.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
+import { conflictEvent, raiseConflict } from './listing-conflict.ts'
 import { describeReplaced, withHeaders } from './describe-replaced.ts'
 import { describeUpdate } from './describe-update.ts'
 
@@ -80,8 +80,9 @@ const REREAD_AFTER_MS = 24 * 60 * 60 * 1000
  * be there by now. Both listings are kept; what could not be proven becomes wanted.
  */
 async function readWithheld(deps: PipelineDeps, watch: string | undefined, signal: AbortSignal): Promise<void> {
-  const before = new Date(deps.clock.now() - REREAD_AFTER_MS).toISOString()
-  for (const head of await deps.catalog.undigestedHeads(watch, before)) {
+  const now = nowIso(deps)
+  const before = new Date(Date.parse(now) - REREAD_AFTER_MS).toISOString()
+  for (const head of await deps.catalog.undigestedHeads(watch, { before, now })) {
     signal.throwIfAborted()
     try {
       await addWithheld(deps, head, signal)
@@ -107,7 +108,7 @@ async function addWithheld(deps: PipelineDeps, head: UndigestedHead, signal: Abo
   const isMore = onlyAddsDigests({ files: known, refused: first.refused }, next)
   await deps.blobs.assertMounted()
   const outcome = await deps.records.writeListing(next, signal)
-  if (!isMore && outcome === 'conflict') await raise(deps, [conflictEvent(next)])
+  if (!isMore && outcome === 'conflict') await raiseConflict(deps, first, next)
   await deps.catalog.addDigests(head.snapshotId, isMore ? next.files : known, read.observedAt)
   const keep = keepOf(deps, row.ref, row.watch)
   const decisions = decideFiles(await filesOf(deps, head.snapshotId, signal), keep)
@@ -137,7 +138,7 @@ async function planHead(deps: PipelineDeps, head: UnlistedHead, signal: AbortSig
     events: [
       ...withHeaders(await describeUpdate(deps, row, previous, listing), headers),
       ...nameEvents(listing),
-      ...(outcome === 'conflict' && !hasMore ? [conflictEvent(listing)] : []),
+      ...(outcome === 'conflict' && !hasMore ? [conflictEvent(listing, read)] : []),
       ...witnessContradictions(listing, deps.witness),
     ],
   })
@@ -187,18 +188,6 @@ async function previousListing(deps: PipelineDeps, row: RepoRow, head: UnlistedH
   const newest = row.newest
   if (newest === undefined || newest.commit === head.commit) return undefined
   return (await deps.records.readListing(newest.ref.name, newest.commit))?.listing
-}
-
-function conflictEvent(listing: Listing): ChangeEvent {
-  return {
-    type: 'listing-conflict',
-    severity: 'critical',
-    repo: { type: listing.repo.type, name: listing.repo.name },
-    at: listing.observedAt,
-    before: listing.commit,
-    after: listing.commit,
-    detail: { meaning: 'the Hub promised other files for a commit than before; both listings are kept' },
-  }
 }
 
 /** What is kept of a repository: by the entry that claims it, else by the default. */

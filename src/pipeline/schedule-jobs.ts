@@ -78,7 +78,7 @@ async function raiseOnce(
   detail: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const [last] = await deps.catalog.events({ type, limit: 1 })
-  if (last !== undefined && deps.clock.now() - Date.parse(last.at) < REPEAT_AFTER_MS) return
+  if (last !== undefined && Math.abs(deps.clock.now() - Date.parse(last.at)) < REPEAT_AFTER_MS) return
   await raise(deps, [
     { type, severity: 'warning', repo: undefined, at: nowIso(deps), before: null, after: type, detail },
   ])

@@ -1,4 +1,4 @@
-import { backOffMs } from '../domain/back-off.ts'
+import { backOffMs, latestPauseEndMs } from '../domain/back-off.ts'
 import { ArchiveError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
@@ -79,7 +79,7 @@ function refusalOf(
   const nowMs = deps.clock.now()
   const closure = closed.get(printRepo(source.ref))
   if (closure !== undefined && nowMs < closure.untilMs) return closure.refusal
-  if (nowMs >= source.notBeforeMs) return undefined
+  if (nowMs >= source.notBeforeMs || source.notBeforeMs > latestPauseEndMs(nowMs)) return undefined
   const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
   const until = new Date(source.notBeforeMs).toISOString()
   return new ArchiveError(

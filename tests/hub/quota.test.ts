@@ -5,6 +5,8 @@ import { decidePace, learnQuota, type PaceState, QuotaGate, type QuotaKnowledge 
 import { createVirtualClock } from './support/virtual-clock.ts'
 
 const NOW = 1_000_000
+/** A window, and the second that its end may be off. */
+const LONGEST_MS = 15 * 60_000 + 1000
 const never = () => undefined
 
 function state(knowledge: QuotaKnowledge, inFlight = 0, lastStartMs = 0): PaceState {
@@ -38,7 +40,8 @@ test('decidePace never starts a request that would use up the last one of a wind
   fc.assert(
     fc.property(pace, (given) => {
       const { knowledge: known } = given
-      fc.pre(typeof known !== 'string' && known.available <= 1 && NOW < known.resetAtMs)
+      fc.pre(typeof known !== 'string' && known.available <= 1)
+      fc.pre(NOW < known.resetAtMs && known.resetAtMs <= NOW + LONGEST_MS)
       assert.equal(decidePace(given, NOW).kind, 'wait')
     }),
   )
@@ -82,7 +85,14 @@ test('learnQuota starts anew with a new window and caps an absurd one', () => {
   const old = { available: 0, resetAtMs: NOW + 5000, quota: 500 }
   const fresh = learnQuota(old, { bucket: 'api', remaining: 499, resetSeconds: 999_999_999, quota: 500 }, span, 0)
 
-  assert.deepEqual(fresh, { available: 499, resetAtMs: NOW + 15 * 60_000 + 1000, quota: 500 })
+  assert.deepEqual(fresh, { available: 499, resetAtMs: NOW + LONGEST_MS, quota: 500 })
+})
+
+test('a quota that was used up before the clock was set back is asked for anew', () => {
+  const spent = { available: 0, resetAtMs: NOW + LONGEST_MS + 1, quota: 500 }
+
+  assert.equal(decidePace(state(spent), NOW).kind, 'go')
+  assert.equal(learnQuota(spent, undefined, { sentMs: NOW, receivedMs: NOW }, 0), 'unlimited')
 })
 
 test('learnQuota forgets a quota nobody names any more', () => {

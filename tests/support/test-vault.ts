@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { openArchive } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
+import type { Deadlines } from '../../src/hub/hub-source.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import { runPass } from '../../src/pipeline/run-pass.ts'
@@ -47,6 +48,8 @@ export class TestVault implements AsyncDisposable {
   readonly root: string
   archive: OpenedArchive
   readonly progress = new RecordedProgress()
+  /** Of the Hub's client, from the next opening on. */
+  deadlines: Partial<Deadlines> | undefined
 
   readonly #clock: Clock
 
@@ -76,7 +79,7 @@ export class TestVault implements AsyncDisposable {
   /** Opens after `archive` was closed by hand. */
   async openAgain(hub?: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML): Promise<void> {
     if (hub !== undefined) await writeConfig(this.folder, hub, yaml)
-    this.archive = await openAt(this.folder, this.#clock)
+    this.archive = await openAt(this.folder, this.#clock, this.deadlines)
   }
 
   sync(options: { repos?: readonly RepoRef[]; checkOnly?: boolean; signal?: AbortSignal } = {}): Promise<PassResult> {
@@ -115,11 +118,11 @@ async function writeConfig(folder: string, hub: Pick<SimHub, 'url'>, yaml: strin
 }
 
 /** Opens the archive of a folder with a configuration for writing. */
-export async function openAt(folder: string, clock: Clock): Promise<OpenedArchive> {
+export async function openAt(folder: string, clock: Clock, deadlines: Partial<Deadlines> = {}): Promise<OpenedArchive> {
   const loaded = await loadConfig(
     { flags: { config: join(folder, 'weightvault.yaml') }, env: {}, cwd: folder, homeDir: folder },
     never,
   )
   const log = createLogger({ level: 'silent', pretty: false })
-  return openArchive(loaded.config, { mode: 'write', log, signal: never, clock })
+  return openArchive(loaded.config, { mode: 'write', log, signal: never, clock, deadlines })
 }

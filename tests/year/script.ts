@@ -1,9 +1,10 @@
-import { generated } from '../support/content/generated.ts'
 import { fixtureText } from '../support/content/fixture-file.ts'
-import type { Fault } from '../support/sim-hub/fault-types.ts'
 import type { World } from '../support/sim-hub/types.ts'
 import { smallModel } from '../support/small-model.ts'
+import { sealed, updated, weights } from './lines.ts'
+import { listings, quotas, redirects, silentWire, transfers } from './wire.ts'
 import { DAY_MS, HOUR_MS, type Year } from './year.ts'
+import { ownClock } from './own-clock.ts'
 
 const APACHE = fixtureText('licenses/apache-2.0.qwenlm-qwen.txt')
 const RESEARCH = fixtureText('licenses/qwen-research-2024-09-19.txt')
@@ -32,13 +33,6 @@ const NAMES = [
   'Other/Single',
 ]
 
-function weights(path: string, seed: string, bytes = 2000) {
-  return { path, content: generated(seed, bytes), lfs: true }
-}
-
-const sealed = (repo: string): string => `snapshot-sealed info ${repo}`
-const updated = (repo: string, severity = 'info'): string[] => [`repo-updated ${severity} ${repo}`, sealed(repo)]
-
 /** A part of the year, in order; each leaves the Hub as the next one expects it. */
 export const MONTHS: readonly ((year: Year) => Promise<void>)[] = [
   content,
@@ -48,9 +42,13 @@ export const MONTHS: readonly ((year: Year) => Promise<void>)[] = [
   renames,
   listings,
   quotas,
+  redirects,
   licences,
   history,
+  conflicts,
   transfers,
+  silentWire,
+  ownClock,
   silence,
 ]
 
@@ -197,73 +195,6 @@ async function renames(year: Year): Promise<void> {
   await year.expect('and back', 'repo-restored notice Qwen/H')
 }
 
-async function listings(year: Year): Promise<void> {
-  const { hub, world } = year
-  const models = /^\/api\/models\?.*author=Qwen/
-  const outage = ['hub-unreachable warning', 'hub-reachable notice'] as const
-  let fault = hub.faults.add({ path: models, listErrorOnPage: 2 })
-  await year.pass(2)
-  await year.expect('page 2 of the listing fails', outage[0], outage[1])
-  fault.remove()
-  await year.pass(2)
-  await year.expect('and comes again')
-
-  fault = hub.faults.add({ path: models, emptyList: true })
-  await year.pass(5, 20 * 60_000)
-  await year.expect('an empty list is not five hundred losses', outage[0], outage[1])
-  fault.remove()
-  await year.pass()
-  await year.expect('the list is back')
-
-  for (const shifted of [{ doubleRows: 1 }, { shiftRows: 1 }]) {
-    fault = hub.faults.add({ path: models, ...shifted })
-    await year.pass(2, 20 * 60_000)
-    fault.remove()
-    await year.pass()
-    await year.expect(`rows of pages moved: ${JSON.stringify(shifted)}`)
-  }
-  world.setNumModels('Qwen', 3)
-  await year.pass(2)
-  await year.expect('the overview disagrees')
-  world.setNumModels('Qwen', undefined)
-
-  await hub.setOnline(false)
-  await year.pass(3)
-  await year.expect('the Hub is away: one event, whoever meets it', outage[0])
-  await year.restart()
-  await year.pass(2)
-  await year.expect('still away, in another process')
-  await hub.setOnline(true)
-  await year.pass(2)
-  await year.expect('back', outage[1])
-  fault = hub.faults.add({ origin: 'hub', nonJson: true })
-  await year.pass(2)
-  fault.remove()
-  await year.pass()
-  await year.expect('the page of a proxy', ...outage)
-}
-
-async function quotas(year: Year): Promise<void> {
-  const { hub } = year
-  for (const tooManyRequests of ['ratelimit', 'retry-after', 'bare'] as const) {
-    hub.faults.add({ path: /^\/api\/models\?/, tooManyRequests, times: 1 })
-    await year.pass(2)
-    await year.expect(`429, ${tooManyRequests}: waited out`)
-    hub.faults.clear()
-  }
-  const fault = hub.faults.add({ origin: 'hub', tooManyRequests: 'bare' })
-  await year.pass(2)
-  await year.expect('429 without an end', 'hub-unreachable warning')
-  fault.remove()
-  await year.pass(2)
-  await year.expect('and with one', 'hub-reachable notice')
-  hub.faults.add({ dateSkewSeconds: 10 * 365 * 86_400 })
-  hub.faults.add({ timesWithoutMilliseconds: true })
-  await year.pass(3)
-  await year.expect('a clock ten years off, and times without milliseconds')
-  hub.faults.clear()
-}
-
 async function licences(year: Year): Promise<void> {
   const { world } = year
   await year.pass()
@@ -328,49 +259,41 @@ async function history(year: Year): Promise<void> {
   )
 }
 
-async function transfers(year: Year): Promise<void> {
+async function conflicts(year: Year): Promise<void> {
   const { hub, world } = year
-  const bytes = 1_000_000
-  const cdn = { origin: 'cdn', times: 1 } as const
-  // What the transfer itself mends is no news; an answer that cannot be the file is, once.
-  const failed = 'download-failed warning friend/Quant'
-  const passing: readonly { what: string; faults: readonly Fault[]; news?: string }[] = [
-    { what: 'the link expires in mid-file', faults: [{ cutAfter: 400_000 }, { expireLink: true, nth: 2 }] },
-    { what: 'cut at byte n', faults: [{ cutAfter: 777_777 }] },
-    { what: '200 to a range', faults: [{ ignoreRange: true }] },
-    { what: 'a wrong Content-Range', faults: [{ wrongContentRange: 'bytes 5-9/77' }], news: failed },
-    { what: 'a short body of the right length', faults: [{ shortBody: 1000 }] },
-    { what: 'a slow drip', faults: [{ slowDrip: { bytes: 200_000, everyMs: 1 } }] },
-    { what: 'another ETag', faults: [{ changeEtag: '"0000"' }] },
-    { what: 'gzip without a length', faults: [{ gzipped: true }] },
-  ]
-  for (const [at, { what, faults, news }] of passing.entries()) {
-    world.commit('friend/Quant', { set: [weights(`part-${at}.gguf`, what, bytes)] })
-    for (const fault of faults) hub.faults.add({ ...cdn, ...fault })
-    await year.pass(3, DAY_MS)
-    await year.expect(what, ...updated('friend/Quant', 'notice'), ...(news === undefined ? [] : [news]))
-    hub.faults.clear()
-  }
-  world.commit('friend/Quant', { set: [weights('flipped.gguf', 'flipped', bytes)] })
-  hub.faults.add({ ...cdn, flipBit: 4711 })
+  const tree = /\/api\/models\/Qwen\/C\/tree\//
+  let fault = hub.faults.add({ path: tree, mutateJson: withheld })
+  world.commit('Qwen/C', { set: [weights('withheld.safetensors', 'withheld')], date: year.today() })
+  await year.passAfterCommit()
+  await year.expect('digests are withheld: nothing that cannot be proven is held', ...updated('Qwen/C', 'notice'))
+  fault.remove()
+  fault = hub.faults.add({ path: tree, mutateJson: withOneMore })
   await year.pass(4, DAY_MS)
-  await year.expect('a flipped bit', 'upstream-damaged warning friend/Quant', ...updated('friend/Quant', 'notice'))
-  hub.faults.clear()
-
-  world.commit('friend/Quant', { set: [weights('purged.gguf', 'purged', bytes)] })
-  world.purgeLfs('friend/Quant', 'purged.gguf')
-  await year.pass(5, DAY_MS)
   await year.expect(
-    'bytes purged while the tree lists them',
-    'bytes-purged critical friend/Quant',
-    'repo-updated notice friend/Quant',
+    'another listing of the same commit, again and again: told once',
+    'listing-conflict critical Qwen/C',
   )
+  fault.remove()
+  await year.pass(2, DAY_MS)
+  await year.expect('the first listing again, and its digests', sealed('Qwen/C'))
+}
+
+type Entries = readonly { readonly lfs?: object }[]
+
+function withheld(json: unknown): unknown {
+  return (json as Entries).map((entry) =>
+    entry.lfs === undefined ? entry : { ...entry, lfs: { ...entry.lfs, oid: '*'.repeat(64) } },
+  )
+}
+
+function withOneMore(json: unknown): unknown {
+  return [...(json as Entries), { type: 'file', path: 'extra.json', size: 2, oid: 'a'.repeat(40) }]
 }
 
 async function silence(year: Year): Promise<void> {
   await year.restart()
   for (let week = 0; week < 12; week += 1) await year.pass(1, 7 * DAY_MS)
-  year.clock.skip(HOUR_MS)
+  year.skip(HOUR_MS)
   await year.pass(2, 14 * DAY_MS)
   await year.expect('an organisation falls silent, once', 'org-silent warning')
   year.world.addRepo('Qwen/Return', { ...smallModel('return', 2000), createdAt: year.today() })

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Catalog } from '../../src/catalog-port.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
+import type { Clock } from '../../src/ports.ts'
 import { HurriedClock } from '../support/hurried-clock.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { SimHub, World } from '../support/sim-hub/types.ts'
@@ -12,10 +13,15 @@ import { TestVault } from '../support/test-vault.ts'
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 24 * HOUR_MS
 const CHILD = fileURLToPath(new URL('killed-pass.ts', import.meta.url))
+/** Longer than every pause that is meant. */
+const LONGEST_PASS_MS = HOUR_MS
 const START_MS = Date.parse('2026-01-05T12:00:00.000Z')
 
+/** Of a caller who may read nothing more than everybody. */
+export const TOKEN = 'hf_year'
+
 /** Losses are believed as by default: after three misses over half an hour. */
-const YAML = `hub: { endpoint: "HUB", confirm_loss: { misses: 3, over: 30m } }
+const YAML = `hub: { endpoint: "HUB", token: ${TOKEN}, confirm_loss: { misses: 3, over: 30m } }
 budget: { total: 100GB, reserve: 1MB }
 license: { allow: [apache-2.0, mit, qwen-research] }
 watch:
@@ -36,44 +42,79 @@ export interface Kills {
   readonly commit: readonly (KillPoint | undefined)[]
 }
 
+/** The clock of the machine we run on: the right time, perhaps years off. */
+class OwnClock implements Clock {
+  /** How much later it shows than it is; negative: earlier. */
+  aheadMs = 0
+  readonly #right: HurriedClock
+
+  constructor(right: HurriedClock) {
+    this.#right = right
+  }
+
+  now = (): number => this.#right.now() + this.aheadMs
+
+  sleep = (ms: number, signal: AbortSignal): Promise<void> => this.#right.sleep(ms, signal)
+}
+
 /** A vault, a Hub and their common clock, moved by hand through a year. Every step says what the log must say. */
 export class Year implements AsyncDisposable {
   readonly hub: SimHub
   readonly vault: TestVault
+  /** The right time, which the Hub shows. */
   readonly clock: HurriedClock
+  readonly ownClock: OwnClock
+  /** What was told in each step, without what differs from one year to the next, in a fixed order. */
+  readonly told: string[][] = []
+  /** Time that passed by the script, without what was waited for. */
+  #scriptedMs = START_MS
   /** `seq` up to which every event was expected. */
   #told = 0
   readonly #kills: { readonly change: (KillPoint | undefined)[]; readonly commit: (KillPoint | undefined)[] }
 
-  private constructor(hub: SimHub, vault: TestVault, clock: HurriedClock, kills: Kills) {
+  private constructor(hub: SimHub, vault: TestVault, clocks: { right: HurriedClock; own: OwnClock }, kills: Kills) {
     this.hub = hub
     this.vault = vault
-    this.clock = clock
+    this.clock = clocks.right
+    this.ownClock = clocks.own
     this.#kills = { change: [...kills.change], commit: [...kills.commit] }
   }
 
   /** @param kills where a process of its own is killed first: one a step, undefined = nowhere */
   static async begin(populate: (world: World) => void, kills: Kills = { change: [], commit: [] }): Promise<Year> {
     const clock = new HurriedClock(START_MS)
-    const hub = await startSimHub({ now: clock.now, listPageSizeMax: 5, linkLifeSeconds: 10 * 365 * 86_400 })
+    const own = new OwnClock(clock)
+    const hub = await startSimHub({
+      now: clock.now,
+      listPageSizeMax: 5,
+      linkLifeSeconds: 10 * 365 * 86_400,
+      tokens: { [TOKEN]: { user: 'archivist' } },
+    })
     populate(hub.world)
-    return new Year(hub, await TestVault.open(hub, YAML, clock), clock, kills)
+    return new Year(hub, await TestVault.open(hub, YAML, own), { right: clock, own }, kills)
   }
 
   get world(): World {
     return this.hub.world
   }
 
-  /** The day it is, for the dates of commits. */
+  /** The day it is, for the dates of commits: the same in every year that is played. */
   today(): string {
-    return new Date(this.clock.now()).toISOString()
+    return new Date(this.#scriptedMs).toISOString()
+  }
+
+  skip(ms: number): void {
+    this.#scriptedMs += ms
+    this.clock.skip(ms)
   }
 
   /** So many passes, this far apart; the first one after as long. */
   async pass(times = 1, apartMs = HOUR_MS): Promise<void> {
     for (let at = 0; at < times; at += 1) {
-      this.clock.skip(apartMs)
+      this.skip(apartMs)
+      const beforeMs = this.clock.now()
       await this.vault.sync()
+      assert.ok(this.clock.now() - beforeMs < LONGEST_PASS_MS, 'no pass waits without end')
     }
   }
 
@@ -89,10 +130,8 @@ export class Year implements AsyncDisposable {
 
   async #passKilled(kills: (KillPoint | undefined)[], times: number): Promise<void> {
     const kill = kills.shift()
-    if (kill !== undefined) {
-      this.clock.skip(HOUR_MS)
-      await this.#killAt(kill)
-    }
+    this.skip(HOUR_MS)
+    if (kill !== undefined) await this.#killAt(kill)
     await this.pass(times)
   }
 
@@ -104,7 +143,7 @@ export class Year implements AsyncDisposable {
   async #killAt(kill: KillPoint): Promise<void> {
     await this.vault.archive[Symbol.asyncDispose]()
     const { method, when } = kill
-    const args: readonly string[] = [CHILD, this.vault.folder, String(this.clock.now()), method, when]
+    const args: readonly string[] = [CHILD, this.vault.folder, String(this.ownClock.now()), method, when]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
     const [, signal] = (await once(child, 'close')) as unknown[]
     assert.equal(signal, 'SIGKILL', `killed ${when} ${method}`)
@@ -123,11 +162,16 @@ export class Year implements AsyncDisposable {
   async expect(what: string, ...lines: readonly string[]): Promise<void> {
     const events = await this.vault.archive.catalog.events({ since: this.#told, limit: 1000 })
     assert.deepEqual(events.map(lineOf).toSorted(), lines.toSorted(), what)
+    this.told.push([what, ...events.map(replayable).toSorted()])
     this.#told = events.at(-1)?.seq ?? this.#told
   }
 
-  /** Ends the process in an orderly way and starts another one. */
-  async restart(): Promise<void> {
+  /**
+   * Ends the process in an orderly way and starts another one.
+   * @param deadlines of its Hub client; default: its own
+   */
+  async restart(deadlines?: TestVault['deadlines']): Promise<void> {
+    this.vault.deadlines = deadlines
     await this.vault.reopen(this.hub, YAML)
   }
 
@@ -136,6 +180,23 @@ export class Year implements AsyncDisposable {
     await this.hub[Symbol.asyncDispose]()
   }
 }
+
+/** All of an event that does not depend on when exactly it was seen, and on which port the Hub listens. */
+function replayable(event: LoggedEvent): string {
+  const { before, after, detail } = event
+  const text = `${lineOf(event)} ${JSON.stringify({ before, after, detail })}`
+  return OF_THE_MOMENT.reduce((rest, [pattern, name]) => rest.replaceAll(pattern, name), text)
+}
+
+const OF_THE_MOMENT: readonly (readonly [RegExp, string])[] = [
+  [/\d{4,6}-\d\d-\d\dT[\d:.]+Z/g, 'TIME'],
+  [/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, 'TIME'],
+  [/Root=[\w-]+/g, 'REQUEST'],
+  [/r=\d+;t=\d+/g, 'LEFT'],
+  // Counted from midnight to midnight, and what was waited for may cross one.
+  [/"longestPauseDays":\d+/g, 'PAUSE'],
+  [/127\.0\.0\.1:\d+/g, 'HUB'],
+]
 
 /** An event as the script writes it. */
 export function lineOf(event: Pick<LoggedEvent, 'type' | 'severity' | 'repo'>): string {

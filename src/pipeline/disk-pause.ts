@@ -6,6 +6,12 @@ import { nowIso, raise, type PipelineDeps } from './deps.ts'
 /** Two failed fsyncs within this time are a disk that fails, not a file that failed. */
 const FSYNC_MEMORY_MS = 60 * 60_000
 
+/**
+ * A refusal is news again only when the disk refused nothing of its kind for so long: on a full disk some writes find
+ * room and the next do not.
+ */
+const QUIET_MS = 60 * 60_000
+
 /** When an fsync last failed, by store: runs of jobs come and go, the disk stays. */
 const lastFsyncFailure = new WeakMap<BlobStore, number>()
 
@@ -27,16 +33,20 @@ export function isSecondFsyncFailure(deps: Pick<PipelineDeps, 'blobs' | 'clock'>
 export type DiskUser = 'watch' | 'jobs'
 
 /**
- * The time from the first refusal of the disk to the first work that it took again, whoever met it. Each is told once, as
- * soon as the catalog can be written: on a full disk the ballast is given up for that.
+ * What the disk refused, whoever met it. Each trouble is told once, as soon as the catalog can be written: on a full disk
+ * the ballast is given up for that.
  */
 export class DiskPause {
   readonly #refused = new Map<DiskUser, string>()
+  /** Code → when it was met last. */
+  readonly #met = new Map<string, number>()
   #untold: ChangeEvent | undefined
 
   /** The disk refused. Tells it if it is news. */
   async refused(user: DiskUser, deps: PipelineDeps, error: ArchiveError): Promise<void> {
-    const isNew = ![...this.#refused.values()].includes(error.code)
+    const nowMs = deps.clock.now()
+    const isNew = Math.abs(nowMs - (this.#met.get(error.code) ?? Number.NEGATIVE_INFINITY)) > QUIET_MS
+    this.#met.set(error.code, nowMs)
     this.#refused.set(user, error.code)
     if (isNew) this.#untold = refusalEvent(deps, error)
     if (error.code === 'DISK_FULL') await deps.blobs.dropBallast().catch(() => false)

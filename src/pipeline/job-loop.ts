@@ -2,7 +2,7 @@ import { ArchiveError, ERROR_CODES } from '../domain/errors.ts'
 import type { PipelineDeps } from './deps.ts'
 import { type DiskPause, isRefusalOfDisk } from './disk-pause.ts'
 import { removeOrphans } from './remove-orphans.ts'
-import { runJobs } from './run-jobs.ts'
+import { runJobs, type RunResult } from './run-jobs.ts'
 
 /** How long the loop rests when nothing is due. */
 const REST_MS = 1000
@@ -21,7 +21,7 @@ export async function runJobLoop(deps: PipelineDeps, pause: DiskPause, signal: A
   for (let refusals = 0; ;) {
     signal.throwIfAborted()
     if (refusals === 0) await care.take(signal)
-    const stopped = await runUntilRefused(deps, refusals > 0, signal)
+    const { stoppedBy: stopped, fetchedFiles } = await runUntilRefused(deps, refusals > 0, signal)
     if (stopped !== undefined && isRefusalOfDisk(stopped)) {
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(refusals, 10), LONGEST_PAUSE_MS)
       refusals += 1
@@ -32,7 +32,8 @@ export async function runJobLoop(deps: PipelineDeps, pause: DiskPause, signal: A
       continue
     }
     refusals = 0
-    await pause.resumed('jobs', deps)
+    // That nothing fits says nothing about the disk: a pause ends when it took something, or nothing is due.
+    if (stopped === undefined || fetchedFiles > 0) await pause.resumed('jobs', deps)
     // What does not fit is no trouble of its own: the schedule has told it, and everything that fits goes on.
     if (stopped !== undefined && stopped.code !== noRoom) {
       deps.log.info({ component: 'jobs', code: stopped.code, reason: stopped.message }, 'nothing that is due fits')
@@ -50,14 +51,14 @@ async function runUntilRefused(
   deps: PipelineDeps,
   wasRefused: boolean,
   signal: AbortSignal,
-): Promise<ArchiveError | undefined> {
+): Promise<Pick<RunResult, 'stoppedBy' | 'fetchedFiles'>> {
   try {
     if (wasRefused) await deps.catalog.releaseAllLeases()
-    return (await runJobs(deps, undefined, signal)).stoppedBy
+    return await runJobs(deps, undefined, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof ArchiveError) || ERROR_CODES[error.code].exitCode !== 9) throw error
-    return error
+    return { stoppedBy: error, fetchedFiles: 0 }
   }
 }
 

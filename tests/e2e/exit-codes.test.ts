@@ -131,7 +131,7 @@ suite('exit codes of sync', { concurrency: 3 }, () => {
     hub.world.addRepo('Qwen/A-1B', {
       files: [{ path: 'model.safetensors', content: generated('big', size), lfs: true }],
     })
-    const slow = hub.faults.add({ origin: 'cdn', stall: size / 2 })
+    const slow = hub.faults.add({ origin: 'cdn', stallAtOffset: size / 2 })
     await using sandbox = await Sandbox.make(hub)
     const program = sandbox.start(['sync'])
     await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))

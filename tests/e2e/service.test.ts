@@ -23,7 +23,7 @@ async function stallingHub(): Promise<{ hub: SimHub; heal: () => void }> {
       { path: 'model.safetensors', content: generated('big', SIZE), lfs: true },
     ],
   })
-  const stalled = hub.faults.add({ origin: 'cdn', stall: SIZE / 2 })
+  const stalled = hub.faults.add({ origin: 'cdn', stallAtOffset: SIZE / 2 })
   return { hub, heal: () => stalled.remove() }
 }
 

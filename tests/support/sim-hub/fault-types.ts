@@ -35,12 +35,14 @@ export interface ReplacedAnswer {
   nonJson?: boolean | undefined
 }
 
-/** Changes to the file answer. Byte counts and offsets are of the body sent, `flipBit` is an offset in the file. */
+/** Changes to the file answer. Byte counts and offsets are of the body sent, `flipBit` and `stallAtOffset` are offsets in the file. */
 export interface ChangedTransfer {
   /** The socket is reset after so many body bytes. */
   cutAfter?: number | undefined
   /** `before-headers`: accepts and says nothing; a number: stops after so many body bytes and says nothing more. */
   stall?: 'before-headers' | number | undefined
+  /** Nothing of the file from this offset on is ever sent: every answer stops there and says nothing more. */
+  stallAtOffset?: number | undefined
   /** Right Content-Length, then an orderly end after so many body bytes. */
   shortBody?: number | undefined
   /** So many bytes more than asked; Content-Length covers them. */

@@ -28,7 +28,7 @@ export async function sendBody(response: ServerResponse, source: BodySource, opt
   const { fault } = options
   if (!(await hasTurn(response))) return
   const total = source.end - source.start + source.extra
-  const stop = Math.min(total, fault.cutAfter ?? Infinity, fault.shortBody ?? Infinity, stallAt(fault))
+  const stop = Math.min(total, fault.cutAfter ?? Infinity, fault.shortBody ?? Infinity, stallAt(fault, source.start))
   response.flushHeaders()
   const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, stop))
   for (let sent = 0; sent < stop;) {
@@ -53,8 +53,9 @@ async function hasTurn(response: ServerResponse): Promise<boolean> {
   return isTurn
 }
 
-function stallAt(fault: Fault): number {
-  return typeof fault.stall === 'number' ? fault.stall : Infinity
+function stallAt(fault: Fault, start: number): number {
+  const ofBody = typeof fault.stall === 'number' ? fault.stall : Infinity
+  return Math.min(ofBody, Math.max(0, (fault.stallAtOffset ?? Infinity) - start))
 }
 
 async function endBody(response: ServerResponse, fault: Fault, isCut: boolean): Promise<void> {
@@ -62,7 +63,7 @@ async function endBody(response: ServerResponse, fault: Fault, isCut: boolean): 
     response.end()
     return
   }
-  if (typeof fault.stall === 'number') return // the peer or the end of the hub closes it
+  if (typeof fault.stall === 'number' || fault.stallAtOffset !== undefined) return // the peer or the end of the hub closes it
   await nextTurn()
   if (fault.cutAfter !== undefined) response.socket?.resetAndDestroy()
   else response.socket?.end()

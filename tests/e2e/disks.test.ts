@@ -237,7 +237,8 @@ suite('a disk that takes no writes', { concurrency: 2 }, () => {
     assert.deepEqual(readdirSync(join(service.root, 'partial')), [])
     // That nothing fits, and that the disk takes no write at all, are each told once.
     const told = service.events.filter(({ type }) => type === 'disk-low').map(({ after }) => after)
-    assert.deepEqual(told.toSorted(), ['DISK_FULL', 'disk-low'])
+    assert.deepEqual(new Set(told), new Set(['DISK_FULL', 'disk-low']))
+    assert.equal(told.length, 2)
   })
 
   test('a disk that fills up under running downloads of the service costs none of them their turn', async (t) => {

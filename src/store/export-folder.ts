@@ -164,12 +164,14 @@ class ExportWork {
     }
   }
 
-  /** Tries the methods on the smallest blob, and asks for room where all has to be copied. */
+  /** Tries the methods on the smallest blob that has bytes, and asks for room where all has to be copied. */
   async #chooseMethod(staging: Staging, signal: AbortSignal): Promise<void> {
     const blobs = this.#survey.absent.flatMap(({ entries }) =>
       entries.map(({ entry }) => entry).filter((entry) => entry.kind === 'blob'),
     )
-    const [first] = blobs.toSorted((a, b) => a.size - b.size)
+    const bySize = blobs.toSorted((a, b) => a.size - b.size)
+    // Nothing can be shared of an empty file, so some file systems say that they did.
+    const first = bySize.find(({ size }) => size > 0) ?? bySize[0]
     if (first === undefined) return
     const probe = staging.unfinished.at(this.#unfinishedName())
     const chosen = await giveBlob(this.#context.layout.blob(first.sha256), probe, this.#methods, signal)

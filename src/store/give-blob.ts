@@ -4,7 +4,17 @@ import { isErrno, OPEN_EXISTING, OPEN_NEW, unlinkIfThere, writeAll } from '../li
 import type { ExportOptions, GiveMethod } from '../ports.ts'
 
 /** What a file system answers that cannot share bytes between two files, or not with this place. */
-const CANNOT_SHARE = ['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOTTY', 'EMLINK', 'EACCES']
+export const CANNOT_SHARE = [
+  'EXDEV',
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EINVAL',
+  'ENOTTY',
+  'EMLINK',
+  'EACCES',
+]
 const COPY_BYTES = 4 * 1024 * 1024
 /** Readable like any new file; the umask was asked for once, at the start. */
 const FILE_MODE = 0o666 & ~process.umask()

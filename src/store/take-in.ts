@@ -7,13 +7,12 @@ import type { ContentKey } from '../domain/listing.ts'
 import { diskError, isErrno, OPEN_EXISTING, unlinkIfThere } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
 import type { BlobStore, Digests, GiveMethod, WholeDigests } from '../ports.ts'
+import { CANNOT_SHARE } from './give-blob.ts'
 import type { Layout } from './layout.ts'
 import { publishPartial } from './publish-blob.ts'
 import { onDisk } from './store-error.ts'
 
 const READ_BYTES = 4 * 1024 * 1024
-/** What says that bytes cannot be shared here; then they are copied. */
-const CANNOT_SHARE = ['EXDEV', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOTTY', 'EMLINK']
 
 export interface TakeInContext {
   readonly layout: Layout

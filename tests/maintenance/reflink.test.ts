@@ -156,7 +156,7 @@ test('adopt --reflink shares blocks with the folder, which stays its owner’s t
   provenBlobs(made.root)
 })
 
-test('where source and target are on two disks, restore and adopt --reflink copy, and say so', async (t) => {
+test('where source and target are on two disks, restore and adopt copy, and say so', async (t) => {
   const disk = mountXfs(t)
   const other = mountTmpfs(t, 'size=80m')
   if (disk === undefined || other === undefined) return
@@ -166,13 +166,18 @@ test('where source and target are on two disks, restore and adopt --reflink copy
   const out = join(other.at, 'out')
 
   const restored = await made.json<RestoredJson>('restore', REPO, '--to', out)
-  rmSync(made.root, { recursive: true })
-  await made.call(['sync', '--check'])
-  const adopted = await made.json<{ methods: Methods; sealed: unknown[] }>('adopt', out, '--reflink')
 
   assert.deepEqual(restored.methods, { reflink: 0, hardlink: 0, copy: restored.made })
-  assert.deepEqual([adopted.methods.reflink, adopted.methods.hardlink], [0, 0])
-  assert.ok(adopted.methods.copy >= 2)
-  assert.equal(adopted.sealed.length, 1)
-  provenBlobs(made.root)
+  for (const wish of ['--reflink', '--link']) {
+    rmSync(made.root, { recursive: true })
+    await made.call(['sync', '--check'])
+
+    const adopted = await made.json<{ methods: Methods; sealed: unknown[] }>('adopt', out, wish)
+
+    assert.deepEqual([adopted.methods.reflink, adopted.methods.hardlink], [0, 0])
+    assert.ok(adopted.methods.copy >= 2)
+    assert.equal(adopted.sealed.length, 1)
+    assert.notEqual(statSync(join(out, 'model.safetensors')).mode & 0o200, 0, 'a copied file stays as it is')
+    provenBlobs(made.root)
+  }
 })

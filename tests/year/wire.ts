@@ -17,7 +17,7 @@ export async function listings(year: Year): Promise<void> {
   await year.expect('and comes again')
 
   fault = hub.faults.add({ path: MODELS, emptyList: true })
-  await year.pass(5, 20 * 60_000)
+  await year.pass(4, 20 * 60_000)
   await year.expect('an empty list is not five hundred losses', outage[0], outage[1])
   fault.remove()
   await year.pass()
@@ -108,7 +108,7 @@ export async function redirects(year: Year): Promise<void> {
   const moved = weights('elsewhere.gguf', 'elsewhere', 1_000_000)
   elsewhere.world.addRepo('friend/Quant', { files: [moved] })
   let fault = hub.faults.add({ path: MODELS, redirectTo: `${elsewhere.url}/api/models?author=Qwen` })
-  await year.pass(5, 20 * 60_000)
+  await year.pass(4, 20 * 60_000)
   await year.expect('the listing leads to another host: refused, and nothing is lost', 'watch-failed warning')
   fault.remove()
   await year.pass(2)
@@ -127,7 +127,7 @@ export async function redirects(year: Year): Promise<void> {
   )
 
   fault = hub.faults.add({ path: MODELS, redirectLoop: true })
-  await year.pass(5, 20 * 60_000)
+  await year.pass(4, 20 * 60_000)
   await year.expect('the listing leads to itself', 'watch-failed warning')
   fault.remove()
   await year.pass(2)
@@ -163,7 +163,7 @@ export async function transfers(year: Year): Promise<void> {
   for (const [at, { what, faults, news }] of passing.entries()) {
     world.commit('friend/Quant', { set: [weights(`part-${at}.gguf`, what, bytes)] })
     for (const fault of faults) hub.faults.add({ ...cdn, ...fault })
-    await year.pass(3, DAY_MS)
+    await year.pass(2, DAY_MS)
     await year.expect(what, ...updated('friend/Quant', 'notice'), ...(news === undefined ? [] : [news]))
     hub.faults.clear()
   }

@@ -245,7 +245,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
         await catalog.makeDue()
         for (let turn = 0; turn < 2; turn += 1) {
           const job = await catalog.leaseJob(ANY_JOB)
-          await catalog.failJob(job?.jobId ?? -1, 'SNAPSHOT_UNKNOWN', 1e9, [])
+          await catalog.failJob(job?.jobId ?? -1, 'SNAPSHOT_UNKNOWN', 1e8, [])
         }
       }
       const pendingA = async () => (await catalog.pendingSnapshots()).find((one) => one.snapshotId === a.snapshotId)
@@ -285,6 +285,18 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.equal(await catalog.releaseAllLeases(), 2)
       assert.equal(await catalog.releaseAllLeases(), 0)
       assert.equal((await catalog.totals()).jobsReady, 2)
+    })
+
+    test('a pause that a clock ten years ahead gave is over when the clock is right again', async () => {
+      await using catalog = await open()
+      await addListed(catalog, 'Qwen/A', [largeFile('a')])
+      const job = await catalog.leaseJob(ANY_JOB)
+      const [day, year] = [86_400_000, 365 * 86_400_000]
+
+      await catalog.failJob(job?.jobId ?? -1, 'DIGEST_MISMATCH', 10 * year + 3 * day, [])
+
+      assert.equal(await catalog.leaseJob({ ...ANY_JOB, nowMs: 10 * year }), undefined)
+      assert.equal((await catalog.leaseJob(ANY_JOB))?.jobId, job?.jobId)
     })
 
     test('`failJob` lets a job wait, `makeDue` ends the pause unless the bytes arrived wrong', async () => {

@@ -26,7 +26,7 @@ async function run(context: CommandContext): Promise<Outcome> {
   }
   await context.runServers((servers) => {
     context.note(`archive ${config.archive}, read-only; stop with Ctrl-C`)
-    if (servers.dashboard !== undefined) context.note(`feeds      ${servers.dashboard.origin}/feeds/events.atom`)
+    if (servers.dashboard !== undefined) context.note(`dashboard  ${servers.dashboard.origin}/`)
     if (servers.mirror !== undefined) context.note(`mirror     HF_ENDPOINT=${servers.mirror.origin}`)
   })
   return outcome({ stopped: true }, () => 'Stopped.')

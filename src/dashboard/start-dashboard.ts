@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type Context } from 'hono'
 import { EVENT_TYPES, SEVERITIES, type LoggedEvent } from '../domain/events.ts'
 import { parseRepoName, type RepoRef } from '../domain/repo.ts'
 import { startHttpService, TOKEN_NEEDED, type HttpEnv, type HttpService } from '../lib/http-service.ts'
@@ -7,8 +7,10 @@ import type { EventFilter } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Log } from '../ports.ts'
 import { answerHubWebhook } from './hub-webhook.ts'
+import { overviewPage, OVERVIEW_POLICY } from './overview-page.ts'
 
 const EVENTS_IN_A_FEED = 100
+const EVENTS_ON_THE_PAGE = 50
 const DEFAULT_LEAST = 'notice'
 
 const FEED_TYPES = {
@@ -41,7 +43,7 @@ export interface DashboardOptions {
 }
 
 /**
- * The dashboard's address: health, feeds of events, webhooks of the Hub. Feeds need the token where others could reach
+ * The dashboard's address: an overview, health, feeds of events, webhooks of the Hub. Page and feeds need the token where others could reach
  * them; it may come as the password of Basic authentication, which is what feed readers know.
  * @throws ArchiveError ADDRESS_UNUSABLE, CONFIG_INVALID
  */
@@ -60,18 +62,33 @@ function dashboardApp(options: DashboardOptions): Hono<{ Bindings: HttpEnv }> {
     if (hint === undefined) return c.json({ error: 'nothing is watched from here; webhooks go to the service' }, 404)
     return answerHubWebhook(c.req.raw, { secret: webhookSecret, hint, log })
   })
+  const mayRead = (c: Context<{ Bindings: HttpEnv }>): boolean =>
+    isLoopbackHost(options.host) ||
+    c.env.visitor.hasToken ||
+    hasTokenAsPassword(c.req.header('authorization'), options.token)
+  app.get('/', (c) => (mayRead(c) ? answerOverview(options) : askForToken()))
   for (const format of Object.keys(FEED_TYPES) as FeedFormat[]) {
     app.get(`/feeds/events.${format}`, (c) => {
-      const isAllowed =
-        isLoopbackHost(options.host) ||
-        c.env.visitor.hasToken ||
-        hasTokenAsPassword(c.req.header('authorization'), options.token)
-      if (!isAllowed) return askForToken()
+      if (!mayRead(c)) return askForToken()
       return answerFeed(options, format, new URL(c.req.url), c.env.visitor.origin)
     })
   }
   app.notFound((c) => c.json({ error: 'there is nothing here' }, 404))
   return app
+}
+
+async function answerOverview({ archive }: DashboardOptions): Promise<Response> {
+  const { catalog, clock } = archive
+  const events = await catalog.events({ limit: EVENTS_ON_THE_PAGE })
+  const [totals, watches] = [await catalog.totals(), await catalog.watchStates()]
+  const at = new Date(clock.now()).toISOString()
+  return new Response(await overviewPage({ totals, watches, events: events.toReversed(), at }), {
+    headers: {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Security-Policy': OVERVIEW_POLICY,
+      'Cache-Control': 'no-store',
+    },
+  })
 }
 
 async function answerFeed(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { test } from 'node:test'
 import { startDashboard, type DashboardOptions } from '../../src/dashboard/start-dashboard.ts'
@@ -129,6 +130,27 @@ test('hostile webhook payloads are refused or say nothing', async () => {
   assert.deepEqual(dashboard.hints, [])
 })
 
+test('the page shows the archive at a glance, whatever names say, and needs no script', async () => {
+  await using dashboard = await Dashboard.start()
+  const evil = `<script>alert(1)</script>`
+  await dashboard.vault.archive.catalog.appendEvents([
+    { ...eventOf('repo-updated'), detail: { added: [{ path: evil }], paths: [evil] } },
+    { ...eventOf('hub-unreachable'), repo: undefined, after: evil },
+  ])
+
+  const { status, headers, text } = await dashboard.ask('/')
+
+  assert.equal(status, 200)
+  assert.match(text, /hub-unreachable|Hub/)
+  assert.doesNotMatch(text, /<script/)
+  assert.match(text, /&lt;script&gt;/)
+  const style = /<style>([^]*)<\/style>/.exec(text)?.[1] ?? ''
+  const hash = createHash('sha256').update(style).digest('base64')
+  assert.match(String(headers['content-security-policy']), /^default-src 'none'; style-src 'sha256-/)
+  assert.ok(String(headers['content-security-policy']).includes(`'sha256-${hash}'`))
+  assert.equal((await dashboard.ask('/', { method: 'POST' })).status, 404)
+})
+
 test('the feeds have the newest events, as asked for', async () => {
   await using dashboard = await Dashboard.start()
   await dashboard.vault.archive.catalog.appendEvents([
@@ -174,6 +196,9 @@ test('an address that others can reach needs the token for feeds; webhooks have 
     ],
     [401, 200, 401, 200, 401, 401],
   )
+  const page = async (headers: Record<string, string>): Promise<number> =>
+    (await dashboard.ask('/', { headers })).status
+  assert.deepEqual([await page({}), await page(basic('any:tok')), await page(basic('any:nope'))], [401, 200, 401])
   assert.equal((await dashboard.webhook(payload('Qwen/A'))).status, 202)
   const health = await dashboard.ask('/healthz')
   assert.deepEqual([health.status, health.text], [200, '{"ok":true}'])

@@ -201,7 +201,7 @@ export async function silentWire(year: Year): Promise<void> {
   await year.pass()
   await year.expect('and with one', 'hub-reachable notice')
 
-  await year.restart({ headersMs: 400, idleMs: 400 })
+  await year.restart({ headersMs: 1500, idleMs: 1500 })
   world.commit('friend/Quant', { remove: ['purged.gguf'], set: [weights('silent.gguf', 'silent', 1_000_000)] })
   hub.faults.add({ origin: 'cdn', times: 1, stall: 'before-headers' })
   hub.faults.add({ origin: 'cdn', times: 1, nth: 2, stall: 300_000 })

@@ -6,6 +6,9 @@ import type { PieceJournal } from './piece-journal.ts'
 
 /** Blocks that go to the disk in one call. */
 const MAX_BATCH = 4
+/** A sync holds up the writes beside it; so many bytes, or those of so long, share one. */
+const SYNC_BYTES = 32 * 1024 * 1024
+const SYNC_MS = 1000
 
 /** A block, or the beginning of one, in memory on its way to the file. */
 export interface FilledBlock extends Arrived {
@@ -35,16 +38,19 @@ export interface BlockWriterOptions {
 }
 
 /**
- * Writes the blocks of one file, one write in flight, notes each in the journal, and makes both durable as they come. A
- * journal line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the first failure
- * nothing more is written.
+ * Writes the blocks of one file, one write in flight, notes each in the journal, and makes both durable now and then as
+ * they come: a kill costs nothing of what is written, a power cut at most 32 MiB and what came during a sync. A journal
+ * line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the first failure nothing
+ * more is written.
  */
 export class BlockWriter {
   readonly #options: BlockWriterOptions
   #queue: FilledBlock[] = []
   /** Blocks added and not yet written. */
   #backlog = 0
-  #isDurable = true
+  /** Written since the last sync began. */
+  #unsyncedBytes = 0
+  #syncedAtMs = Number.NEGATIVE_INFINITY
   #writing: Promise<void> | undefined
   #syncing: Promise<void> | undefined
   #hasFailed = false
@@ -74,8 +80,9 @@ export class BlockWriter {
 
   /** Makes durable what is written, bytes before lines. @throws errno errors */
   async sync(): Promise<void> {
-    if (this.#isDurable) return
-    this.#isDurable = true
+    if (this.#unsyncedBytes === 0) return
+    this.#unsyncedBytes = 0
+    this.#syncedAtMs = performance.now()
     await this.#options.handle.datasync()
     await this.#options.journal.sync()
   }
@@ -97,10 +104,11 @@ export class BlockWriter {
         const written = batch
         batch = []
         this.#backlog -= written.length
-        this.#isDurable = false
+        for (const { length } of written) this.#unsyncedBytes += length
         for (const filled of written) onWritten(filled)
         // The end of the file is left to the fsync that has to come anyway.
-        if (!isWhole()) this.#syncing ??= this.#syncAll().finally(() => (this.#syncing = undefined))
+        if (!isWhole() && this.#isSyncDue())
+          this.#syncing ??= this.#syncWritten().finally(() => (this.#syncing = undefined))
       }
     } catch (error) {
       this.#hasFailed = true
@@ -123,10 +131,14 @@ export class BlockWriter {
     return batch
   }
 
-  async #syncAll(): Promise<void> {
+  #isSyncDue(): boolean {
+    return this.#unsyncedBytes >= SYNC_BYTES || performance.now() - this.#syncedAtMs >= SYNC_MS
+  }
+
+  async #syncWritten(): Promise<void> {
     await Promise.resolve()
     try {
-      while (!this.#isDurable && !this.#hasFailed) await this.sync()
+      if (!this.#hasFailed) await this.sync()
       await this.#options.syncName()
     } catch (error) {
       this.#hasFailed = true

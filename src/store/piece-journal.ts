@@ -87,14 +87,14 @@ export class PieceJournal {
     }
   }
 
-  /** Adds lines for blocks whose bytes are durable. @throws errno errors */
+  /** Adds lines for blocks whose bytes are in the file. @throws errno errors */
   async append(arrived: Iterable<readonly [number, Arrived]>): Promise<void> {
     const bytes = Buffer.from(printLines(arrived))
     await writeAll(this.#handle, bytes, this.#length)
     this.#length += bytes.length
   }
 
-  /** Makes the lines durable, so that a power cut costs no more than a kill. @throws errno errors */
+  /** Makes the lines durable, so that a power cut costs little. @throws errno errors */
   async sync(): Promise<void> {
     await this.#handle.datasync()
   }

@@ -85,7 +85,7 @@ async function oneFile(stage: Stage, scheme: Scheme, file: ServedFile): Promise<
 async function eightFiles(stage: Stage, size: number): Promise<Figure[]> {
   const files: ServedFile[] = []
   for (let index = 1; index <= 8; index += 1) files.push(await stage.server.add(`eight-${index}.bin`, size))
-  const peer = 'xargs -P8 curl | tee | openssl dgst'
+  const peer = 'xargs -P8 curl, tee, openssl dgst'
   const one = `curl -sf ${trust(stage)} $0 | tee out-\\$(basename $0) | openssl dgst -sha256`.replaceAll('\\$', '$')
   const urls = files.map((file) => stage.server.url('https', file)).join('\\n')
   const result = await inTurns(stage, [

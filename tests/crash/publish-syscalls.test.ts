@@ -176,7 +176,8 @@ const FAULTS: Fault[] = [
   { what: 'a failed write', inject: 'pwrite64:error=EIO:when=2', failed: 'DISK_FAILED', isDead: true },
   { what: 'a full disk', inject: 'pwrite64:error=ENOSPC:when=2', failed: 'DISK_FULL', isDead: false },
   { what: 'an exhausted quota', inject: 'pwrite64:error=EDQUOT:when=2', failed: 'DISK_FULL', isDead: false },
-  { what: 'a write that lies', inject: 'pwrite64:retval=150000:when=2', failed: 'PARTIAL_DAMAGED', isDead: false },
+  // As many bytes as the smallest first write has: it may be one block or all of them.
+  { what: 'a write that lies', inject: 'pwrite64:retval=32768:when=2', failed: 'PARTIAL_DAMAGED', isDead: false },
   { what: 'a failed fsync of the blob folder', inject: 'fsync:error=EIO:when=4', failed: 'DISK_FAILED', isDead: false },
   { what: 'partial and blobs on two disks', inject: 'link:error=EXDEV:when=1', failed: 'DISK_FAILED', isDead: false },
   {

@@ -47,5 +47,5 @@ function keepCompiledCode() {
 // garbage, and waits long before it looks through the old ones. Kept small the process needs a third less memory.
 function keepMemorySmall() {
   v8.setFlagsFromString('--semi-space-growth-factor=1')
-  v8.setFlagsFromString('--heap-growing-percent=50')
+  v8.setFlagsFromString('--heap-growing-percent=20')
 }

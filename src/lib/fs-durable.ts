@@ -135,7 +135,8 @@ export async function linkOnce(from: string, to: string): Promise<'linked' | 'mo
   return 'moved'
 }
 
-async function nameIsTaken(path: string): Promise<boolean> {
+/** Whether anything has the name, a link that leads nowhere too. */
+export async function nameIsTaken(path: string): Promise<boolean> {
   try {
     await lstat(path)
     return true

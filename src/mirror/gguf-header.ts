@@ -1,3 +1,4 @@
+import { GGUF_VALUE_BYTES } from '../domain/gguf-types.ts'
 import type { ByteSource } from '../lib/pump-bytes.ts'
 
 /** What programs are told about a GGUF file; undefined where its header does not say, or cannot be read. */
@@ -22,8 +23,6 @@ const MOST_KEYS = 10_000
 const MOST_TEXT = 1024 * 1024
 const STRING = 8
 const ARRAY = 9
-/** Bytes of each scalar type, by its number in the format. */
-const SCALAR_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8]
 
 /** Reads the header of a GGUF file as far as it is needed. A malformed or endless one says nothing, at bounded cost. */
 export async function readGgufFacts(source: ByteSource): Promise<GgufFacts> {
@@ -69,7 +68,7 @@ async function skipValue(reader: HeaderReader, type: number): Promise<void> {
 }
 
 function scalarBytes(type: number): number {
-  const bytes = SCALAR_BYTES[type]
+  const bytes = GGUF_VALUE_BYTES.get(type)
   if (bytes === undefined) throw new MalformedHeader()
   return bytes
 }

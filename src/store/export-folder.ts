@@ -1,11 +1,11 @@
 import { lstatSync } from 'node:fs'
-import { lstat, open, rename, statfs, symlink } from 'node:fs/promises'
+import { open, rename, statfs, symlink } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { ExportEntry, ExportPlan } from '../domain/export-plan.ts'
 import { displayName } from '../domain/file-name.ts'
-import { isErrno, linkOnce, OPEN_NEW, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
+import { linkOnce, nameIsTaken, OPEN_NEW, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
 import { inLanes } from '../lib/in-lanes.ts'
 import type { OpenFolder } from '../lib/open-folder.ts'
@@ -137,7 +137,7 @@ class ExportWork {
   async show(staging: Staging): Promise<void> {
     const { folder, base, name, root } = this.#target
     if (folder === undefined) {
-      if (await isTaken(base.at(name))) throw refused(`${root} appeared meanwhile`)
+      if (await nameIsTaken(base.at(name))) throw refused(`${root} appeared meanwhile`)
       await rename(staging.treePath, base.at(name))
       await base.sync()
       return
@@ -203,7 +203,7 @@ class ExportWork {
   }
 
   async #stageBlob(staging: Staging, path: string, entry: BlobEntry, signal: AbortSignal): Promise<void> {
-    const before = this.#isResuming && (await isTaken(path)) ? await this.#compare(path, entry, signal) : 'other'
+    const before = this.#isResuming && (await nameIsTaken(path)) ? await this.#compare(path, entry, signal) : 'other'
     if (before === 'other') this.#counts[await this.#giveWhole(staging, path, entry, signal)] += 1
     else this.#counts[before === 'very-blob' ? 'hardlink' : 'copy'] += 1
     if (before === 'hashed') this.#unsynced.push(path)
@@ -247,7 +247,7 @@ class ExportWork {
     await using to = await target.descend(parts, false)
     if (from === undefined || to === undefined) throw refused(`${path}: its folder is gone`)
     if (entry === undefined) {
-      if (await isTaken(to.at(name))) throw refused(`${path} appeared meanwhile`)
+      if (await nameIsTaken(to.at(name))) throw refused(`${path} appeared meanwhile`)
       await rename(from.at(name), to.at(name))
     } else if (entry.kind === 'link') {
       await symlink(entry.target, to.at(name))
@@ -287,14 +287,4 @@ async function writeRef(path: string, commit: string): Promise<void> {
   await using handle = await open(path, OPEN_NEW, 0o666)
   await writeAll(handle, Buffer.from(commit), 0)
   await handle.sync()
-}
-
-async function isTaken(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
-    throw error
-  }
 }

@@ -17,6 +17,14 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
+/** Somebody who keeps blocks longer than it must. */
+export interface BlockHolder {
+  /** Whether a block comes back soon, by itself. */
+  readonly willGiveBack: boolean
+  /** Gives a block back, if it can do without one, and says so. */
+  giveUpOne(): boolean
+}
+
 /**
  * A fixed number of reused blocks of page-aligned memory that worker threads see, too: sockets write into them, disks
  * and hashes read from them. Nothing of it is resident before it is first used; the blocks used last are used first.
@@ -26,7 +34,7 @@ export class BlockMemory {
   readonly buffer: SharedArrayBuffer
   readonly #free: Block[] = []
   readonly #waiting = new Set<() => void>()
-  readonly #reclaimers = new Set<() => boolean>()
+  readonly #holders = new Set<BlockHolder>()
 
   constructor(blocks = BLOCKS) {
     const pages = (blocks * BLOCK_BYTES) / WASM_PAGE_BYTES
@@ -40,9 +48,7 @@ export class BlockMemory {
 
   /** A block, unless all are in use. */
   take(): Block | undefined {
-    while (this.#free.length === 0) {
-      if (![...this.#reclaimers].some((reclaim) => reclaim())) return undefined
-    }
+    if (this.#free.length === 0) this.#reclaim()
     return this.#free.pop()
   }
 
@@ -72,12 +78,15 @@ export class BlockMemory {
     for (const resolve of this.#waiting) resolve()
   }
 
-  /**
-   * Asks `reclaim` when no block is free: it gives a block back, if it can do without one, and says so.
-   * @returns a function that ends this
-   */
-  onShortage(reclaim: () => boolean): () => void {
-    this.#reclaimers.add(reclaim)
-    return () => void this.#reclaimers.delete(reclaim)
+  /** Asks this holder when no block is free. Returns a function that ends this. */
+  addHolder(holder: BlockHolder): () => void {
+    this.#holders.add(holder)
+    return () => void this.#holders.delete(holder)
+  }
+
+  /** What is given up has to be read from the disk again: worth it only when no block comes back without that. */
+  #reclaim(): void {
+    const holders = [...this.#holders]
+    if (!holders.some((holder) => holder.willGiveBack)) holders.some((holder) => holder.giveUpOne())
   }
 }

@@ -1,4 +1,4 @@
-import type { BlockMemory } from '../lib/block-memory.ts'
+import type { BlockHolder, BlockMemory } from '../lib/block-memory.ts'
 import type { FileDigests, FileFollower, HashPool } from '../lib/hash-files.ts'
 import type { Span } from '../lib/hash-files-worker.ts'
 import type { BlockMap } from './block-map.ts'
@@ -27,9 +27,9 @@ export interface BlockHasherOptions {
 /**
  * Hashes a file's blocks strictly in order, however they arrive, and gives their memory back. A block's memory is given
  * back only when its own write has ended and no hash reads it; one whose turn is far off is given up earlier, once it
- * is written, when others need memory, and is read from the file when its turn comes.
+ * is written, when all memory waits for its turn, and is read from the file when its own comes.
  */
-export class BlockHasher {
+export class BlockHasher implements BlockHolder {
   readonly #options: BlockHasherOptions
   readonly #memory: BlockMemory
   readonly #follower: FileFollower
@@ -37,7 +37,7 @@ export class BlockHasher {
   /** Blocks that are in the file. */
   readonly #written: Uint8Array
   readonly #closed = new AbortController()
-  readonly #endShortage: () => void
+  readonly #endHolding: () => void
   #next = 0
   #running: Promise<void> | undefined
   #failure: Error | undefined
@@ -48,7 +48,7 @@ export class BlockHasher {
     this.#memory = pool.memory
     this.#follower = pool.follow(path, blocks.size, options.withGitOid ? 'always' : 'if-small')
     this.#written = Uint8Array.from({ length: blocks.count }, (_, index) => (blocks.isHeld(index) ? 1 : 0))
-    this.#endShortage = this.#memory.onShortage(() => this.#shed())
+    this.#endHolding = this.#memory.addHolder(this)
     this.#pump()
   }
 
@@ -88,7 +88,7 @@ export class BlockHasher {
   /** Gives all memory back. The writes of offered blocks have ended, or failed. */
   close(): void {
     this.#closed.abort()
-    this.#endShortage()
+    this.#endHolding()
     this.#follower.close()
     const left = [...this.#resident.values()]
     this.#resident.clear()
@@ -114,6 +114,8 @@ export class BlockHasher {
       .finally(() => {
         this.#running = undefined
         this.#pump()
+        // Whoever waits for memory may have to ask for some of ours now.
+        if (this.#running === undefined) this.#memory.wake()
       })
   }
 
@@ -158,8 +160,13 @@ export class BlockHasher {
     this.#memory.giveBack(resident.filled.block)
   }
 
+  get willGiveBack(): boolean {
+    if (this.#resident.size === 0) return false
+    return this.#running !== undefined || [...this.#resident.values()].some(({ hash }) => hash !== 'due')
+  }
+
   /** Gives up the written block whose turn is farthest off. */
-  #shed(): boolean {
+  giveUpOne(): boolean {
     let farthest: Resident | undefined
     for (const resident of this.#resident.values()) {
       const mayGo = resident.isWritten && resident.hash === 'due'

@@ -6,6 +6,8 @@ import type { PieceJournal } from './piece-journal.ts'
 
 /** Blocks that go to the disk in one call. */
 const MAX_BATCH = 4
+/** While one write is on the disk the next is on its way there: waiting for each would leave the disk idle in between. */
+const WRITES_AT_ONCE = 2
 /** A sync holds up the writes beside it; so many bytes, or those of so long, share one. */
 const SYNC_BYTES = 32 * 1024 * 1024
 const SYNC_MS = 1000
@@ -38,10 +40,10 @@ export interface BlockWriterOptions {
 }
 
 /**
- * Writes the blocks of one file, one write in flight, notes each in the journal, and makes both durable now and then as
+ * Writes the blocks of one file, two writes in flight, notes each in the journal, and makes both durable now and then as
  * they come: a kill costs nothing of what is written, a power cut at most 32 MiB and what came during a sync. A journal
  * line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the first failure nothing
- * more is written.
+ * more is written. A block's memory is let go by the end of its own write alone, so their order does not matter.
  */
 export class BlockWriter {
   readonly #options: BlockWriterOptions
@@ -51,7 +53,7 @@ export class BlockWriter {
   /** Written since the last sync began. */
   #unsyncedBytes = 0
   #syncedAtMs = Number.NEGATIVE_INFINITY
-  #writing: Promise<void> | undefined
+  readonly #writing = new Set<Promise<void>>()
   #syncing: Promise<void> | undefined
   #hasFailed = false
 
@@ -69,12 +71,14 @@ export class BlockWriter {
     if (this.#hasFailed) return this.#options.onDropped(filled)
     this.#queue.push(filled)
     this.#backlog += 1
-    this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined))
+    if (this.#writing.size >= WRITES_AT_ONCE) return
+    const writing: Promise<void> = this.#writeAll().finally(() => this.#writing.delete(writing))
+    this.#writing.add(writing)
   }
 
   /** Waits until everything added is written. */
   async drain(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing
+    while (this.#writing.size > 0) await Promise.all(this.#writing)
     while (this.#syncing !== undefined) await this.#syncing
   }
 
@@ -90,17 +94,12 @@ export class BlockWriter {
   async #writeAll(): Promise<void> {
     // The first write starts in a later turn: its promise must be known by then.
     await Promise.resolve()
-    const { alone, assertOurs, file, journal, isWhole, onWritten, onDropped, onFailure } = this.#options
+    const { alone, isWhole, onWritten, onDropped, onFailure } = this.#options
     let batch: FilledBlock[] = []
     try {
       while (this.#queue.length > 0 && !this.#hasFailed) {
         batch = this.#takeBatch()
-        await alone(async () => {
-          await assertOurs()
-          const buffers = batch.map(({ block, length }) => block.bytes.subarray(0, length))
-          await file.write(buffers, batch[0]!.start)
-          await journal.append(batch.map((filled) => [filled.index, filled]))
-        })
+        await alone(() => this.#write(batch))
         const written = batch
         batch = []
         this.#backlog -= written.length
@@ -115,6 +114,17 @@ export class BlockWriter {
       await onFailure(error, 'write')
     }
     for (const filled of [...batch, ...this.#queue.splice(0)]) onDropped(filled)
+  }
+
+  async #write(batch: readonly FilledBlock[]): Promise<void> {
+    const { assertOurs, file, journal } = this.#options
+    const buffers = batch.map(({ block, length }) => block.bytes.subarray(0, length))
+    const owned = assertOurs()
+    // It is heard below. The memory belongs to the write until that ends, whatever the other says.
+    owned.catch(() => undefined)
+    await file.write(buffers, batch[0]!.start)
+    await owned
+    await journal.append(batch.map((filled) => [filled.index, filled]))
   }
 
   /** The lowest block of the queue and those that follow it in the file. */

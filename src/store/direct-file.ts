@@ -11,12 +11,12 @@ const SECTOR_BYTES = 4096
 const DIRECT_FROM_BYTES = 8 * 1024 * 1024
 
 /**
- * Writes blocks past the page cache where the file system can, and what has no whole sectors the common way. One call
- * at a time.
+ * Writes blocks past the page cache where the file system can, and what has no whole sectors the common way.
  */
 export class DirectFile {
   readonly #handle: FileHandle
   #direct: FileHandle | undefined
+  #refused: FileHandle | undefined
 
   private constructor(handle: FileHandle, direct: FileHandle | undefined) {
     this.#handle = handle
@@ -55,11 +55,13 @@ export class DirectFile {
 
   async close(): Promise<void> {
     await this.#direct?.close()
+    await this.#refused?.close()
   }
 
   /** Bytes written from the first buffer on; the rest has to go the common way. */
   async #writeDirectly(buffers: readonly Uint8Array[], position: number): Promise<number> {
-    if (this.#direct === undefined || position % SECTOR_BYTES !== 0) return 0
+    const direct = this.#direct
+    if (direct === undefined || position % SECTOR_BYTES !== 0) return 0
     const whole: Uint8Array[] = []
     for (const buffer of buffers) {
       const sectors = buffer.length - (buffer.length % SECTOR_BYTES)
@@ -68,10 +70,11 @@ export class DirectFile {
     }
     if (whole.length === 0) return 0
     try {
-      return (await this.#direct.writev(whole, position)).bytesWritten
+      return (await direct.writev(whole, position)).bytesWritten
     } catch (error) {
       if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP')) throw error
-      await this.#direct.close()
+      // Closed at the end: another write may be on its way through it.
+      this.#refused ??= direct
       this.#direct = undefined
       return 0
     }

@@ -60,6 +60,8 @@ export class PieceJournal {
   readonly #handle: FileHandle
   readonly #inode: bigint
   #length: number
+  /** The last append, successful or not. */
+  #appended: Promise<void> = Promise.resolve()
 
   private constructor(path: string, handle: FileHandle, inode: bigint, length: number) {
     this.#path = path
@@ -87,11 +89,17 @@ export class PieceJournal {
     }
   }
 
-  /** Adds lines for blocks whose bytes are in the file. @throws errno errors */
-  async append(arrived: Iterable<readonly [number, Arrived]>): Promise<void> {
+  /** Adds lines for blocks whose bytes are in the file; one call after the other. @throws errno errors */
+  append(arrived: Iterable<readonly [number, Arrived]>): Promise<void> {
     const bytes = Buffer.from(printLines(arrived))
-    await writeAll(this.#handle, bytes, this.#length)
-    this.#length += bytes.length
+    const append = async (): Promise<void> => {
+      // What a failed one wrote is written over.
+      await writeAll(this.#handle, bytes, this.#length)
+      this.#length += bytes.length
+    }
+    const appended = this.#appended.then(append)
+    this.#appended = appended.catch(() => undefined)
+    return appended
   }
 
   /** Makes the lines durable, so that a power cut costs little. @throws errno errors */

@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util'
 
+/** Only what hangs takes so long, however busy the machine: a pass, or a call of the program. */
+export const HANGS_AFTER_MS = 600_000
+
 /** What a part of the campaign is asked to do, and where it reports. */
 export interface CampaignOptions {
   /** Same seed, same faults at the same places; what runs at once in the program is still the machine's choice. */

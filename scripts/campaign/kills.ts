@@ -4,7 +4,7 @@ import { type FaultProxy, startFaultProxy } from '../../tests/support/fault-prox
 import { Sandbox } from '../../tests/support/sandbox.ts'
 import { seededRandom } from '../../tests/support/sim-hub/random.ts'
 import { startSimHub } from '../../tests/support/sim-hub/start-sim-hub.ts'
-import { failureLine, type CampaignOptions, type CampaignResult } from './campaign-options.ts'
+import { type CampaignOptions, type CampaignResult, failureLine, HANGS_AFTER_MS } from './campaign-options.ts'
 import { FetchedTwice } from './fetched-twice.ts'
 import { knownRepo, type KnownRepo } from './known-contents.ts'
 import { Oracle } from './oracle.ts'
@@ -22,8 +22,6 @@ const SMALL_FILES = 48
 const MOST_SMALL_BYTES = 400_000
 /** Kills after which what the program says it holds is asked for. */
 const KILLS_BETWEEN_QUESTIONS = 8
-/** Runs that ended by themselves: the archive is complete, and the next one is started empty. */
-const LAST_RUN_DEADLINE_MS = 300_000
 
 /** One kill: what it cost. */
 interface Cost {
@@ -122,7 +120,7 @@ async function playEra(seed: number, mostKills: number): Promise<{ costs: Cost[]
   oracle.acknowledge(await heldBy(sandbox, repos))
   const { acknowledged } = oracle
   proxy.forget()
-  const last = await sandbox.run(['sync'], { deadlineMs: LAST_RUN_DEADLINE_MS })
+  const last = await sandbox.run(['sync'], { deadlineMs: HANGS_AFTER_MS })
   assert.equal(last.code, 0, last.stdout + last.stderr)
   for (const { file, start, bytes } of proxy.deliveries) ledger.add(Infinity, { file, start, end: start + bytes })
   oracle.assertComplete(commits)
@@ -157,7 +155,7 @@ async function runUntilKilled(
 ): Promise<number | undefined> {
   proxy.forget()
   const due = killPoint(proxy, random)
-  const program = sandbox.start(['sync'], { deadlineMs: LAST_RUN_DEADLINE_MS })
+  const program = sandbox.start(['sync'], { deadlineMs: HANGS_AFTER_MS })
   const { pid } = program.child
   let killed: number | undefined
   await Promise.race([program.ended, due])

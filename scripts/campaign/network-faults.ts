@@ -20,7 +20,7 @@ export interface NetworkScenario {
    */
   readonly outcome: 'heals' | 'waits'
   readonly isAboutOneFile: boolean
-  /** Costs real seconds: one of the program's deadlines has to pass. */
+  /** Costs real seconds: one of the program's deadlines has to pass. It is played with short ones. */
   readonly isSlow: boolean
 }
 

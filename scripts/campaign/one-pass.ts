@@ -6,8 +6,7 @@ import { createLogger } from '../../src/lib/logger.ts'
 import { runPass } from '../../src/pipeline/run-pass.ts'
 import type { Clock } from '../../src/ports.ts'
 import { RecordedProgress } from '../../tests/support/test-vault.ts'
-
-const PASS_DEADLINE_MS = 120_000
+import { HANGS_AFTER_MS } from './campaign-options.ts'
 
 /** Where a pass works: a folder for its configuration, an archive that may lie elsewhere, and a Hub. */
 export interface PassPlace {
@@ -37,7 +36,7 @@ watch: [{ org: Qwen }]
  * @returns undefined when every snapshot there is was sealed; else the code of what ended or stopped the pass
  */
 export async function onePass(config: string, folder: string, clock?: Clock): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(PASS_DEADLINE_MS)
+  const signal = AbortSignal.timeout(HANGS_AFTER_MS)
   try {
     const loaded = await loadConfig({ flags: { config }, env: {}, cwd: folder, homeDir: folder }, signal)
     const log = createLogger({ level: 'silent', pretty: false })

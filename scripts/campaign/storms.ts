@@ -7,7 +7,7 @@ import { Sandbox } from '../../tests/support/sandbox.ts'
 import { seededRandom, shuffled } from '../../tests/support/sim-hub/random.ts'
 import { startSimHub } from '../../tests/support/sim-hub/start-sim-hub.ts'
 import { TEST_CA } from '../../tests/support/test-ca.ts'
-import { failureLine, type CampaignOptions, type CampaignResult } from './campaign-options.ts'
+import { type CampaignOptions, type CampaignResult, failureLine, HANGS_AFTER_MS } from './campaign-options.ts'
 import { knownRepo } from './known-contents.ts'
 import { networkScenarios } from './network-faults.ts'
 import { Oracle } from './oracle.ts'
@@ -19,7 +19,6 @@ const AT_ONCE = 3
 const FAULTS_OF_A_STORM = 12
 const SYNCS_UNDER_FAULTS = 2
 const MOST_SYNCS_AFTER = 3
-const SYNC_DEADLINE_MS = 240_000
 /** Bytes that were wrong are asked for again after hours, and a Hub that says 429 may ask for minutes: not played in real time. */
 const TAKES_HOURS = /flipped|429/
 
@@ -76,7 +75,7 @@ async function playStorm(seed: number): Promise<number> {
     repos.flatMap(({ files }) => files),
   )
   const sync = (): ReturnType<Sandbox['run']> =>
-    sandbox.run(['sync', '--json'], { env: { NODE_EXTRA_CA_CERTS: authority }, deadlineMs: SYNC_DEADLINE_MS })
+    sandbox.run(['sync', '--json'], { env: { NODE_EXTRA_CA_CERTS: authority }, deadlineMs: HANGS_AFTER_MS })
 
   proxy.faults.add(...stormOf(random))
   for (let at = 0; at < SYNCS_UNDER_FAULTS; at += 1) {

@@ -8,14 +8,13 @@ import { fileURLToPath } from 'node:url'
 import { TRACED, whyNotTraced } from '../../tests/crash/traced-child.ts'
 import { startSimHub } from '../../tests/support/sim-hub/start-sim-hub.ts'
 import type { SimHub } from '../../tests/support/sim-hub/types.ts'
-import { failureLine, type CampaignOptions, type CampaignResult } from './campaign-options.ts'
+import { type CampaignOptions, type CampaignResult, failureLine, HANGS_AFTER_MS } from './campaign-options.ts'
 import { knownRepo } from './known-contents.ts'
 import { onePass, writePassConfig } from './one-pass.ts'
 import { Oracle } from './oracle.ts'
 
 const CHILD = fileURLToPath(new URL('./pass-process.ts', import.meta.url))
 const REPO = knownRepo('Qwen/Small-1B', [1_300_000, 3000, 0])
-const CHILD_DEADLINE_MS = 60_000
 /** Calls that may change what a restart finds, but for writes that have their own faults. */
 const KILLED_AT = [...TRACED, 'write', 'pwritev', 'pwritev2', 'fallocate']
 const FAULTS: readonly { readonly calls: readonly string[]; readonly inject: string }[] = [
@@ -103,7 +102,7 @@ async function runTraced(
   const options = ['-f', ...fast, '-qq', '-o', trace, '-e', `trace=${call}`, '-e', `inject=${point}`]
   const child = spawn('strace', [...options, process.execPath, CHILD, ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
-    timeout: CHILD_DEADLINE_MS,
+    timeout: HANGS_AFTER_MS,
     killSignal: 'SIGKILL',
     env: { PATH: process.env['PATH'], UV_THREADPOOL_SIZE: '1', NODE_COMPILE_CACHE: join(folder, 'compiled') },
   })

@@ -53,9 +53,10 @@ export class TestVault implements AsyncDisposable {
 
   readonly #clock: Clock
 
-  private constructor(folder: string, archive: OpenedArchive) {
+  private constructor(folder: string, archive: OpenedArchive, deadlines: Partial<Deadlines> | undefined) {
     this.folder = folder
     this.#clock = archive.clock
+    this.deadlines = deadlines
     this.root = archive.root
     this.archive = archive
   }
@@ -63,11 +64,17 @@ export class TestVault implements AsyncDisposable {
   /**
    * @param yaml the rest of the configuration; default watches Qwen with room to spare
    * @param clock default: the system's
+   * @param deadlines of the Hub's client, in real time whatever the clock; default: its own
    */
-  static async open(hub: Pick<SimHub, 'url'>, yaml = DEFAULT_YAML, clock: Clock = systemClock): Promise<TestVault> {
+  static async open(
+    hub: Pick<SimHub, 'url'>,
+    yaml = DEFAULT_YAML,
+    clock: Clock = systemClock,
+    deadlines?: Partial<Deadlines>,
+  ): Promise<TestVault> {
     const folder = await mkdtemp(join(tmpdir(), 'weightvault-test-'))
     await writeConfig(folder, hub, yaml)
-    return new TestVault(folder, await openAt(folder, clock))
+    return new TestVault(folder, await openAt(folder, clock, deadlines), deadlines)
   }
 
   /** Closes and opens again, as a new process would; `yaml` changes the configuration. */

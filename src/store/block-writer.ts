@@ -118,12 +118,10 @@ export class BlockWriter {
 
   async #write(batch: readonly FilledBlock[]): Promise<void> {
     const { assertOurs, file, journal } = this.#options
+    // First: what is another's now must not be written over.
+    await assertOurs()
     const buffers = batch.map(({ block, length }) => block.bytes.subarray(0, length))
-    const owned = assertOurs()
-    // It is heard below. The memory belongs to the write until that ends, whatever the other says.
-    owned.catch(() => undefined)
     await file.write(buffers, batch[0]!.start)
-    await owned
     await journal.append(batch.map((filled) => [filled.index, filled]))
   }
 

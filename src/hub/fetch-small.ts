@@ -1,12 +1,13 @@
 import { decodeDigits } from '../domain/decode.ts'
 import { type ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
-import type { HubFile } from '../ports.ts'
+import type { ByteSink, HubFile } from '../ports.ts'
 import { readQuota } from './ask-hub.ts'
 import { backOffMs, limitedBackOffMs, MAX_ATTEMPTS } from './back-off.ts'
+import { NotPlainError } from './bulk-connection.ts'
 import { endpointTarget, isEndpoint, resolvePath } from './endpoint.ts'
 import { readBeginning } from './http-body.ts'
-import { exchange, type HttpAnswer } from './http-exchange.ts'
+import { exchange, type ExchangeLimits, type HttpAnswer, type HttpRequest } from './http-exchange.ts'
 import { headerText, parseContentEtag, parseRetryAfter } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
 import { answerInvalid, readRefusal, redirectRefused } from './hub-errors.ts'
@@ -62,7 +63,7 @@ async function fetchOnce(
       if (isEndpoint(context.endpoint, target)) etag = contentOf(file, answer, { what, size: into.length }) ?? etag
       const next = readRedirect(context, answer, target, what)
       if (next === undefined) {
-        await readInto(context, answer, { what, target, into })
+        await readInto(context, answer, { what, target, into }, signal)
         return { etag }
       }
       await readBeginning(answer, MAX_REDIRECT_TEXT)
@@ -83,7 +84,7 @@ async function send(context: HubContext, what: string, target: Target, signal: A
   let isAnswered = false
   try {
     const limits = { headersMs, idleMs, totalMs: answerMs }
-    const answer = await exchange(context.small, { method: 'GET', target, headers }, limits, signal)
+    const answer = await ask(context, { method: 'GET', target, headers }, limits, signal)
     isAnswered = true
     const quota = readQuota(answer.headers)
     permit?.leave(quota)
@@ -99,6 +100,23 @@ async function send(context: HubContext, what: string, target: Target, signal: A
   } finally {
     if (!isAnswered) permit?.leave('failed')
   }
+}
+
+/** Straight from the socket where the answer is plain; what is not is asked for again by a complete HTTP client. */
+async function ask(
+  context: HubContext,
+  request: HttpRequest,
+  limits: ExchangeLimits,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  if (context.plainSmall?.suits(request.target) === true) {
+    try {
+      return await context.plainSmall.fetch(request, limits, signal)
+    } catch (thrown) {
+      if (!(thrown instanceof NotPlainError)) throw thrown
+    }
+  }
+  return exchange(context.small, request, limits, signal)
 }
 
 /** What the Hub's own answer says it is about: checked against the commit and size that were asked for. */
@@ -123,6 +141,7 @@ async function readInto(
   context: HubContext,
   answer: HttpAnswer,
   to: { readonly what: string; readonly target: Target; readonly into: Uint8Array },
+  signal: AbortSignal,
 ): Promise<void> {
   const { what, target, into } = to
   if (answer.status !== 200) throw await refusalOf(context, answer, to)
@@ -132,6 +151,8 @@ async function readInto(
   if (length !== undefined && decodeDigits(length) !== into.length) {
     throw invalid(what, `${displayName(length.slice(0, 20))} bytes are announced where ${into.length} belong`)
   }
+  // The length was announced, so exactly that much comes.
+  if (answer.into !== undefined && length !== undefined) return moveInto(answer.into, to, signal)
   let position = 0
   for (let chunk = await nextChunk(answer, to); chunk !== undefined; chunk = await nextChunk(answer, to)) {
     if (position + chunk.length > into.length) throw invalid(what, `more than ${into.length} bytes came`)
@@ -141,6 +162,26 @@ async function readInto(
   if (position === into.length) return
   const reason = `${into.length - position} of ${into.length} bytes did not come`
   throw transferFailure('TRANSFER_INTERRUPTED', what, reason, { host: targetHost(target) })
+}
+
+async function moveInto(
+  move: NonNullable<HttpAnswer['into']>,
+  { what, target, into }: { readonly what: string; readonly target: Target; readonly into: Uint8Array },
+  signal: AbortSignal,
+): Promise<void> {
+  let rest = into
+  const sink: ByteSink = {
+    view: () => rest,
+    filled: (count) => {
+      rest = rest.subarray(count)
+    },
+    room: () => Promise.resolve(),
+  }
+  try {
+    await move(sink, signal)
+  } catch (thrown) {
+    throw thrown instanceof TransportError ? transferError(thrown, what, target) : thrown
+  }
 }
 
 /** The Hub says itself what is wrong with a file or its repository; storage elsewhere only that it has none. */

@@ -49,6 +49,8 @@ export interface HubContext {
   readonly plain: BulkPool | undefined
   /** Small files: thousands share these connections, and wait for no large one. */
   readonly small: Pick<Dispatcher, 'dispatch'>
+  /** Small files straight from the socket, where answers are plain; undefined behind a proxy. */
+  readonly plainSmall: BulkPool | undefined
 }
 
 /** Headers of a request: the only place that adds the token, and only for exactly the configured origin. */

@@ -47,6 +47,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
   const bulk = createDispatcher(guard, options.proxy, deadlines.connectMs)
   const plain = options.proxy === undefined ? new BulkPool(guard, deadlines.connectMs) : undefined
   const small = createDispatcher(guard, options.proxy, deadlines.connectMs)
+  const plainSmall = options.proxy === undefined ? new BulkPool(guard, deadlines.connectMs) : undefined
   const context: HubContext = {
     endpoint,
     token: readToken(options.token),
@@ -62,6 +63,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     bulk,
     plain,
     small,
+    plainSmall,
   }
   return {
     endpoint: endpoint.text,
@@ -76,7 +78,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     openRange: (resolved, start, end, signal) => openRange(context, resolved, { start, end }, signal),
     fetchSmall: (file, into, signal) => fetchSmall(context, file, into, signal),
     async close() {
-      await Promise.all([api.destroy(), bulk.destroy(), plain?.destroy(), small.destroy()])
+      await Promise.all([api.destroy(), bulk.destroy(), plain?.destroy(), small.destroy(), plainSmall?.destroy()])
     },
   }
 }

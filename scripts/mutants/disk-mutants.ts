@@ -35,8 +35,8 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     invariant: 'I1',
     guard: 'a small file is hashed as it is in the file',
     file: 'src/store/commit-batch.ts',
-    find: 'if (count === 0 || length === readBack.length) break\n  }\n  const bytes = readBack.subarray(0, length)',
-    replace: 'if (count === 0 || length === readBack.length) break\n  }\n  const bytes = readBack.subarray(0, 1)',
+    find: "hash('sha256', readBack.subarray(PREFIX_BYTES, end), 'hex')",
+    replace: "hash('sha256', readBack.subarray(PREFIX_BYTES, PREFIX_BYTES + 1), 'hex')",
     test: BATCH,
   },
   {

@@ -11,6 +11,7 @@ const SCRATCH_BYTES = 256 * 1024
 const READ_BYTES = 64 * 1024
 const MAX_HEAD_BYTES = 32 * 1024
 const IDLE_MS = 15_000
+const END_OF_HEAD = '\r\n\r\n'
 
 /** An answer that only a complete HTTP client can read. The request may be sent again by one. */
 export class NotPlainError extends Error {
@@ -170,8 +171,10 @@ export class BulkConnection {
   /** True when the head is complete. */
   #readHead(exchange: BulkExchange): boolean {
     const before = this.#head.length
-    this.#head += this.#left.toString('latin1')
-    const end = this.#head.indexOf('\r\n\r\n', Math.max(0, before - 3))
+    // Without what follows the head, which may be long.
+    const whole = before === 0 ? this.#left.indexOf(END_OF_HEAD) : -1
+    this.#head += this.#left.toString('latin1', 0, whole === -1 ? this.#left.length : whole + END_OF_HEAD.length)
+    const end = whole === -1 ? this.#head.indexOf(END_OF_HEAD, Math.max(0, before - 3)) : whole
     if (end === -1) {
       if (this.#head.length > MAX_HEAD_BYTES) throw new NotPlainError('the head of the answer is too long')
       this.#left = this.#left.subarray(this.#left.length)

@@ -11,12 +11,18 @@ const IN_ALL = 24
 const NOTED_MS = 10 * 60_000
 const MAX_NOTED = 256
 
+/** Somebody who waits for a connection to an origin. */
+interface Waiter {
+  readonly origin: string
+  readonly wake: () => void
+}
+
 /** Connections for file bytes: bounded for each origin and in all, kept for the next request. */
 export class BulkPool {
   readonly #guard: AddressGuard
   readonly #connectMs: number
   readonly #connections = new Map<BulkConnection, string>()
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: Waiter[] = []
   readonly #notPlain = new Map<string, number>()
   /** Origins that did not answer what was sent ahead, and until when that is remembered. */
   readonly #noAhead = new Map<string, number>()
@@ -41,7 +47,7 @@ export class BulkPool {
       signal.throwIfAborted()
       const connection = this.#pick(request.target)
       if (connection === undefined) {
-        await this.#nextChange(signal)
+        await this.#nextChange(request.target.origin, signal)
         continue
       }
       const mayBeStale = connection.isUsed
@@ -61,16 +67,19 @@ export class BulkPool {
     for (const connection of this.#connections.keys()) {
       connection.destroy(new TransportError('closed', 'the connections were closed'))
     }
-    for (const wake of this.#waiting.splice(0)) wake()
+    this.#wakeAll()
   }
 
   /** An idle connection, or a new one; undefined when there may be no more. */
   #pick(target: Target): BulkConnection | undefined {
     if (this.#isClosed) throw new TransportError('closed', 'the connections were closed')
-    const ours = [...this.#connections].filter(([, origin]) => origin === target.origin)
-    const idle = ours.find(([connection]) => connection.isUsable && connection.requests === 0)
-    if (idle !== undefined) return idle[0]
-    return ours.length < PER_ORIGIN && this.#mayOpen() ? this.#open(target) : undefined
+    let ours = 0
+    for (const [connection, origin] of this.#connections) {
+      if (origin !== target.origin) continue
+      if (connection.isUsable && connection.requests === 0) return connection
+      ours += 1
+    }
+    return ours < PER_ORIGIN && this.#mayOpen() ? this.#open(target) : undefined
   }
 
   /** Whether there is room for one more; an idle connection of another origin makes some. */
@@ -90,7 +99,7 @@ export class BulkPool {
       lookup: this.#guard.lookupFor(target),
       mayAskAhead: () => !isNoted(this.#noAhead, target),
       onAheadUnanswered: () => note(this.#noAhead, target),
-      onIdle: () => this.#wakeAll(),
+      onIdle: () => this.#wakeOne(target.origin),
       onClosed: () => {
         this.#connections.delete(connection)
         this.#wakeAll()
@@ -100,19 +109,27 @@ export class BulkPool {
     return connection
   }
 
-  async #nextChange(signal: AbortSignal): Promise<void> {
+  async #nextChange(origin: string, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const wake = (): void => resolve()
-    this.#waiting.push(wake)
-    signal.addEventListener('abort', wake, { once: true })
+    const waiter: Waiter = { origin, wake: () => resolve() }
+    this.#waiting.push(waiter)
+    signal.addEventListener('abort', waiter.wake, { once: true })
     await promise
-    signal.removeEventListener('abort', wake)
-    const at = this.#waiting.indexOf(wake)
+    signal.removeEventListener('abort', waiter.wake)
+    const at = this.#waiting.indexOf(waiter)
     if (at >= 0) this.#waiting.splice(at, 1)
+    // What it was woken for is somebody else's.
+    else if (signal.aborted) this.#wakeOne(origin)
+  }
+
+  /** For one idle connection, one request: of the same origin, or one that may open its own instead. */
+  #wakeOne(origin: string): void {
+    const same = this.#waiting.findIndex((waiter) => waiter.origin === origin)
+    this.#waiting.splice(Math.max(same, 0), 1)[0]?.wake()
   }
 
   #wakeAll(): void {
-    for (const wake of this.#waiting.splice(0)) wake()
+    for (const { wake } of this.#waiting.splice(0)) wake()
   }
 }
 

@@ -4,39 +4,59 @@ interface Waiting<T, R> {
   readonly reject: (error: unknown) => void
 }
 
+/** How much is committed together. */
+export interface GroupLimits {
+  readonly maxItems: number
+  /** A second commit begins beside a running one when so many items wait; without it commits follow each other. */
+  readonly besideFrom?: number
+}
+
 /**
- * Joins what arrives while one commit runs into the next one, so that what a commit costs once is shared by many. Commits
- * follow each other; one that throws fails every item of it.
+ * Joins what arrives while one commit runs into the next one, so that what a commit costs once is shared by many. One that
+ * throws fails every item of it.
  */
 export class GroupCommit<T, R> {
   readonly #commit: (items: readonly T[]) => Promise<readonly R[]>
-  readonly #maxItems: number
+  readonly #limits: GroupLimits
   #waiting: Waiting<T, R>[] = []
-  #running: Promise<void> | undefined
+  #runners = 0
+  readonly #running = new Set<Promise<void>>()
 
   /** @param commit answers with one result for each item, in their order */
-  constructor(commit: (items: readonly T[]) => Promise<readonly R[]>, maxItems: number) {
+  constructor(commit: (items: readonly T[]) => Promise<readonly R[]>, limits: GroupLimits) {
     this.#commit = commit
-    this.#maxItems = maxItems
+    this.#limits = limits
   }
 
   add(item: T): Promise<R> {
     const { promise, resolve, reject } = Promise.withResolvers<R>()
     this.#waiting.push({ item, resolve, reject })
-    this.#running ??= this.#run()
+    if (this.#mayStart()) this.#start()
     return promise
   }
 
   /** Waits until everything that was added is committed or failed. */
   async idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+
+  #mayStart(): boolean {
+    const { besideFrom = Number.POSITIVE_INFINITY } = this.#limits
+    return this.#runners === 0 || (this.#runners === 1 && this.#waiting.length >= besideFrom)
+  }
+
+  #start(): void {
+    this.#runners += 1
+    const running = this.#run().finally(() => this.#running.delete(running))
+    this.#running.add(running)
   }
 
   async #run(): Promise<void> {
     // What is added in this turn belongs together.
     await Promise.resolve()
-    while (this.#waiting.length > 0) await this.#commitNext(this.#waiting.splice(0, this.#maxItems))
-    this.#running = undefined
+    while (this.#waiting.length > 0) await this.#commitNext(this.#waiting.splice(0, this.#limits.maxItems))
+    // In the turn in which it saw that nothing waits, or what comes next would wait for ever.
+    this.#runners -= 1
   }
 
   async #commitNext(group: readonly Waiting<T, R>[]): Promise<void> {

@@ -39,7 +39,9 @@ export class SmallLane implements AsyncDisposable {
   readonly #run: JobRun
   readonly #intake: SmallIntake
   readonly #requests = new PQueue({ concurrency: PARALLEL_REQUESTS })
-  readonly #completed = new GroupCommit<CompletedJob, void>((done) => this.#complete(done), MAX_COMPLETED_TOGETHER)
+  readonly #completed = new GroupCommit<CompletedJob, void>((done) => this.#complete(done), {
+    maxItems: MAX_COMPLETED_TOGETHER,
+  })
   readonly #active = new Set<Promise<void>>()
   /** The last lease gave all there was. */
   #isDry = false

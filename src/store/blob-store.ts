@@ -29,14 +29,14 @@ import { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
 import { freeBytes, lstatIfThere, partialSizes, quarantineBytes } from './measure-space.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
-import { fixityFailed, publishPartial } from './publish-blob.ts'
+import { publishPartial } from './publish-blob.ts'
 import { moveToQuarantine } from './quarantine.ts'
 import { BlobReader } from './read-blob.ts'
 import type { PartialContext } from './resume-partial.ts'
 import { FolderIntake } from './small-intake.ts'
 import { sweepPartials } from './sweep-partials.ts'
 import { digestFile, takeIn } from './take-in.ts'
-import { missingMarker, onDisk, storeError } from './store-error.ts'
+import { fixityFailed, missingMarker, onDisk, storeError } from './store-error.ts'
 
 /** The ballast is made only where it is a small share of what is free. */
 const BALLAST_SHARE = 4

@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseGitOid, parseSha256 } from '../domain/digest.ts'
@@ -9,8 +9,7 @@ import { isErrno, NO_HARD_LINKS } from '../lib/fs-durable.ts'
 import type { Digests, StoredSmall } from '../ports.ts'
 import type { BatchIo } from './batch-io.ts'
 import type { Layout } from './layout.ts'
-import { fixityFailed } from './publish-blob.ts'
-import { storeError } from './store-error.ts'
+import { fixityFailed, storeError } from './store-error.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants
 /** File systems that cannot sync a folder are taken as they are. */
@@ -30,7 +29,19 @@ export interface BatchContext {
   readonly layout: Layout
   /** Blob folders whose names are durable; grows. */
   readonly known: Set<string>
+  /** Batches give names one after another: what one takes back after a failure, no other has counted on. */
+  readonly naming: Turns
   readonly io: BatchIo
+}
+
+/** Lets work in one at a time, in the order of asking. */
+export class Turns {
+  #last: Promise<void> = Promise.resolve()
+
+  take(work: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(work, work)
+    return this.#last
+  }
 }
 
 interface Entry {
@@ -55,9 +66,11 @@ export async function commitBatch(context: BatchContext, items: readonly BatchIt
     return { item, partial, fd: undefined, digests: undefined, blob: '', isLinked: false, result: undefined }
   })
   await forPending(context, entries, (entry) => prove(context, entry))
-  await makeFolders(context, entries)
-  await forPending(context, entries, (entry) => give(context, entry))
-  await syncFolders(context, entries)
+  await context.naming.take(async () => {
+    await makeFolders(context, entries)
+    await forPending(context, entries, (entry) => give(context, entry))
+    await syncFolders(context, entries)
+  })
   await forPending(context, entries, async (entry) => {
     // It is published: what is left of it now is litter, which the next start sweeps.
     await context.io.unlink(entry.partial).catch(() => undefined)
@@ -121,21 +134,25 @@ async function openNew(io: BatchIo, path: string): Promise<number> {
   }
 }
 
+/** Git hashes the length in front of the bytes: room for it there makes both digests one call each. */
+const PREFIX_BYTES = 32
 /** One byte more than the longest content shows a file that is too long. Used within one turn only. */
-const readBack = Buffer.allocUnsafeSlow(SMALL_CONTENT_BYTES + 1)
+const readBack = Buffer.allocUnsafeSlow(PREFIX_BYTES + SMALL_CONTENT_BYTES + 1)
 
 function readDigests(io: BatchIo, fd: number): Digests {
-  let length = 0
+  let end = PREFIX_BYTES
   for (;;) {
-    const count = io.read(fd, readBack, length, length)
-    length += count
-    if (count === 0 || length === readBack.length) break
+    const count = io.read(fd, readBack, end, end - PREFIX_BYTES)
+    end += count
+    if (count === 0 || end === readBack.length) break
   }
-  const bytes = readBack.subarray(0, length)
-  const sha256 = parseSha256(hash('sha256', bytes, 'hex'))
-  const gitOid = parseGitOid(createHash('sha1').update(`blob ${length}\0`).update(bytes).digest('hex'))
+  const size = end - PREFIX_BYTES
+  const prefix = `blob ${size}\0`
+  readBack.write(prefix, PREFIX_BYTES - prefix.length, 'latin1')
+  const sha256 = parseSha256(hash('sha256', readBack.subarray(PREFIX_BYTES, end), 'hex'))
+  const gitOid = parseGitOid(hash('sha1', readBack.subarray(PREFIX_BYTES - prefix.length, end), 'hex'))
   invariant(sha256 !== undefined && gitOid !== undefined, 'a hash is a digest')
-  return { sha256, gitOid, size: length }
+  return { sha256, gitOid, size }
 }
 
 /** Blob folders that are missing, and then once the folder they are in. */

@@ -17,8 +17,7 @@ import { hasStaged, pruneStaged } from './export-staged.ts'
 import { openStaging, openTarget, type Staging, type Target } from './export-target.ts'
 import { giveBlob, METHODS_OF, syncFile } from './give-blob.ts'
 import type { Layout } from './layout.ts'
-import { fixityFailed } from './publish-blob.ts'
-import { onDisk } from './store-error.ts'
+import { fixityFailed, onDisk } from './store-error.ts'
 
 export interface ExportContext {
   readonly layout: Layout

@@ -6,15 +6,16 @@ export interface ArenaRange {
   readonly length: number
 }
 
-/** One piece of memory, given out in runs of pages and used again: thousands of buffers would be garbage each. */
+/** One piece of memory that worker threads see, too, given out in runs of pages and used again. */
 export class MemoryArena {
-  readonly #memory: ArrayBuffer
+  /** All of it, for worker threads. */
+  readonly memory: SharedArrayBuffer
   /** 1 for every page that is in use. */
   readonly #pages: Uint8Array
 
   constructor(bytes: number) {
-    this.#memory = new ArrayBuffer(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES)
-    this.#pages = new Uint8Array(this.#memory.byteLength / PAGE_BYTES)
+    this.memory = new SharedArrayBuffer(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES)
+    this.#pages = new Uint8Array(this.memory.byteLength / PAGE_BYTES)
   }
 
   /** The first free run of this length; undefined while there is none. */
@@ -33,7 +34,7 @@ export class MemoryArena {
 
   /** The bytes of a range. */
   bytes({ offset, length }: ArenaRange): Uint8Array {
-    return new Uint8Array(this.#memory, offset, length)
+    return new Uint8Array(this.memory, offset, length)
   }
 
   free({ offset, length }: ArenaRange): void {

@@ -7,6 +7,7 @@ import type { Digests } from '../ports.ts'
 import { writeBlockChecks } from './block-checks.ts'
 import type { Layout } from './layout.ts'
 import { isContentOf, type FinishedPartial } from './partial-file.ts'
+import { fixityFailed } from './store-error.ts'
 
 /**
  * Gives a finished partial its blob name: folder made durable → link without replacing → fsync of the folder → partial
@@ -51,14 +52,6 @@ async function assertSameSize(layout: Layout, blob: string, size: number): Promi
     layout.shown(blob),
     facts.isFile() ? `has ${facts.size} bytes instead of ${size}` : 'is no regular file',
   )
-}
-
-export function fixityFailed(shown: string, what: string, cause?: unknown): ArchiveError {
-  return new ArchiveError('FIXITY_FAILED', `${shown} ${what}`, {
-    cause,
-    hint: 'It was left as it is. Run `weightvault verify`, then move it away by hand and sync again.',
-    details: { path: shown },
-  })
 }
 
 function assertKeyMatches(key: ContentKey, digests: Digests): void {

@@ -5,8 +5,7 @@ import { ArchiveError } from '../domain/errors.ts'
 import { isErrno, OPEN_EXISTING } from '../lib/fs-durable.ts'
 import type { OpenBlob } from '../ports.ts'
 import type { Layout } from './layout.ts'
-import { fixityFailed } from './publish-blob.ts'
-import { storeError } from './store-error.ts'
+import { fixityFailed, storeError } from './store-error.ts'
 
 /** Files whose identity is remembered; the oldest is forgotten and judged anew at its next use. */
 const MOST_SEEN = 50_000

@@ -4,14 +4,17 @@ import type { ContentKey } from '../domain/listing.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import { GroupCommit } from '../lib/group-commit.ts'
 import type { SmallContent, SmallIntake, StoredSmall } from '../ports.ts'
-import { systemIo, type BatchIo } from './batch-io.ts'
-import { commitBatch, type BatchItem, type BatchResult } from './commit-batch.ts'
+import { BatchWriter } from './batch-writer.ts'
+import type { BatchRequest } from './batch-thread.ts'
+import type { BatchResult } from './commit-batch.ts'
 import type { Layout } from './layout.ts'
 import { MemoryArena, type ArenaRange } from './memory-arena.ts'
 
 const ARENA_BYTES = 8 * 1024 * 1024
-/** Files of a batch are open at once: far below the usual limit of 1,024. */
-const MAX_BATCH = 256
+/** Files of a batch are open at once, and two batches are under way: far below the usual limit of 1,024. */
+const MAX_BATCH = 192
+/** So many make a second batch worth its folders' fsyncs. */
+const SECOND_BATCH_FROM = 48
 
 /** What the intake asks of the store it belongs to. */
 export interface IntakeOwner {
@@ -21,6 +24,8 @@ export interface IntakeOwner {
   /** A folder of blobs is durable as it is now. */
   settled(folder: string): void
 }
+
+type BatchItem = BatchRequest['items'][number]
 
 interface Waiter {
   readonly size: number
@@ -32,29 +37,30 @@ export class FolderIntake implements SmallIntake {
   readonly #owner: IntakeOwner
   readonly #arena = new MemoryArena(ARENA_BYTES)
   readonly #waiters: Waiter[] = []
-  readonly #group = new GroupCommit<BatchItem, BatchResult>((items) => this.#commit(items), MAX_BATCH)
-  /** Blob folders whose names this process has made durable. */
-  readonly #known = new Set<string>()
-  readonly #io: BatchIo
+  readonly #group = new GroupCommit<BatchItem, BatchResult>((items) => this.#commit(items), {
+    maxItems: MAX_BATCH,
+    besideFrom: SECOND_BATCH_FROM,
+  })
+  #writer: BatchWriter | undefined
   #isClosed = false
 
-  /** @param io other system calls, for tests */
-  constructor(owner: IntakeOwner, io: BatchIo = systemIo) {
+  constructor(owner: IntakeOwner) {
     this.#owner = owner
-    this.#io = io
   }
 
   async take(size: number, signal: AbortSignal): Promise<SmallContent> {
     signal.throwIfAborted()
     invariant(Number.isSafeInteger(size) && size >= 0 && size <= SMALL_CONTENT_BYTES, `${size} is a small size`)
     invariant(!this.#isClosed, 'the intake is open')
+    // It starts while the first content is on its way.
+    this.#writer ??= new BatchWriter({ root: this.#owner.layout.root, memory: this.#arena.memory })
     // In the order of asking, or a larger content would wait for ever.
     const range = (this.#waiters.length === 0 ? this.#arena.allocate(size) : undefined) ?? (await this.#wait(size))
     const bytes = this.#arena.bytes(range)
     let isFree = false
     return {
       bytes,
-      store: (key) => this.#store(key, bytes),
+      store: (key) => this.#store(key, range),
       [Symbol.dispose]: () => {
         if (isFree) return
         isFree = true
@@ -66,6 +72,7 @@ export class FolderIntake implements SmallIntake {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     await this.#group.idle()
+    await this.#writer?.[Symbol.asyncDispose]()
   }
 
   /** Ends by itself: whoever has memory gives it back, also after an abort. */
@@ -85,8 +92,8 @@ export class FolderIntake implements SmallIntake {
     }
   }
 
-  async #store(key: ContentKey, bytes: Uint8Array): Promise<StoredSmall> {
-    const result = await this.#group.add({ key, bytes })
+  async #store(key: ContentKey, range: ArenaRange): Promise<StoredSmall> {
+    const result = await this.#group.add({ key, range })
     if (result instanceof Error) throw result
     if (result.isPublished) this.#owner.settled(dirname(this.#owner.layout.blob(result.digests.sha256)))
     return result
@@ -94,6 +101,7 @@ export class FolderIntake implements SmallIntake {
 
   async #commit(items: readonly BatchItem[]): Promise<readonly BatchResult[]> {
     await this.#owner.prepare()
-    return commitBatch({ layout: this.#owner.layout, known: this.#known, io: this.#io }, items)
+    invariant(this.#writer !== undefined, 'what is committed was taken')
+    return this.#writer.commit(items)
   }
 }

@@ -21,6 +21,15 @@ export async function storeError(layout: Layout, path: string, error: unknown): 
   return diskError(error, layout.shown(path))
 }
 
+/** Something has a blob's name and is not that blob. */
+export function fixityFailed(shown: string, what: string, cause?: unknown): ArchiveError {
+  return new ArchiveError('FIXITY_FAILED', `${shown} ${what}`, {
+    cause,
+    hint: 'It was left as it is. Run `weightvault verify`, then move it away by hand and sync again.',
+    details: { path: shown },
+  })
+}
+
 /** What to say when the folder is not, or no longer, the archive that was meant. */
 export function missingMarker(root: string, cause: unknown): ArchiveError {
   if (isNowhere(root)) {

@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import { systemIo, type BatchIo } from '../../src/store/batch-io.ts'
-import { commitBatch, type BatchItem, type BatchResult } from '../../src/store/commit-batch.ts'
+import { commitBatch, Turns, type BatchItem, type BatchResult } from '../../src/store/commit-batch.ts'
 import type { Layout } from '../../src/store/layout.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
 import { makeStore } from './store-fixture.ts'
@@ -55,7 +55,7 @@ async function open(
   t: TestContext,
 ): Promise<{ layout: Layout; commit: (items: BatchItem[], io?: BatchIo) => Promise<BatchResult[]> }> {
   const { layout } = await makeStore(t)
-  return { layout, commit: (items, io = systemIo) => commitBatch({ layout, known: new Set(), io }, items) }
+  return { layout, commit: (items, io = systemIo) => commitBatch({ layout, known: new Set(), naming: new Turns(), io }, items) }
 }
 
 /** Every name under blobs/ has the bytes it says. */

@@ -1,0 +1,74 @@
+// oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
+import { Worker } from 'node:worker_threads'
+import { ArchiveError } from '../domain/errors.ts'
+import type { BatchReply, BatchRequest, BatchThreadData, SentError } from './batch-thread.ts'
+import type { BatchResult } from './commit-batch.ts'
+
+// Node strips types only outside node_modules, so the built package has the thread as .js beside this file.
+const THREAD_FILE = import.meta.url.endsWith('.ts') ? './batch-thread.ts' : './batch-thread.js'
+
+/**
+ * A thread that commits batches, so that the network goes on while system calls wait for the disk. It keeps the process
+ * alive only while it owes an answer.
+ */
+export class BatchWriter implements AsyncDisposable {
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, PromiseWithResolvers<readonly BatchResult[]>>()
+  #nextId = 1
+  #stopped: Error | undefined
+
+  constructor(data: BatchThreadData) {
+    // The flags of the main program (--test, --input-type, …) mean nothing to a worker, and some stop it.
+    this.#worker = new Worker(new URL(THREAD_FILE, import.meta.url), {
+      name: 'weightvault-batch',
+      execArgv: [],
+      workerData: data,
+    })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: BatchReply) => this.#settle(reply))
+    this.#worker.on('error', (error: Error) => this.#stop(error))
+    this.#worker.on('exit', () => this.#stop(undefined))
+  }
+
+  /** One result for each item, in their order. @throws Error when the thread is gone: nobody knows what it did */
+  commit(items: BatchRequest['items']): Promise<readonly BatchResult[]> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
+    const waiting = Promise.withResolvers<readonly BatchResult[]>()
+    const id = this.#nextId++
+    if (this.#waiting.size === 0) this.#worker.ref()
+    this.#waiting.set(id, waiting)
+    this.#worker.postMessage({ id, items } satisfies BatchRequest)
+    return waiting.promise
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #settle({ id, results }: BatchReply): void {
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    waiting?.resolve(results.map((result) => ('failed' in result ? received(result.failed) : result)))
+  }
+
+  #stop(cause: Error | undefined): void {
+    this.#stopped ??= new Error('the batch thread stopped', { cause })
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#stopped)
+    this.#waiting.clear()
+  }
+}
+
+function received({ archiveCode, message, stack, hint, details, cause }: SentError): Error {
+  const options = cause === undefined ? {} : { cause: Object.assign(new Error(cause.message), cause) }
+  const error =
+    archiveCode === undefined
+      ? new Error(message, options)
+      : new ArchiveError(archiveCode, message, {
+          ...options,
+          ...(hint === undefined ? {} : { hint }),
+          details: { ...details },
+        })
+  if (stack !== undefined) error.stack = stack
+  return error
+}

@@ -56,6 +56,14 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     test: BATCH,
   },
   {
+    invariant: 'I2',
+    guard: 'batches give names one after another',
+    file: 'src/store/commit-batch.ts',
+    find: 'this.#last = this.#last.then(work, work)',
+    replace: 'this.#last = work()',
+    test: BATCH,
+  },
+  {
     invariant: 'I3',
     guard: 'a small file whose fsync failed is dead',
     file: 'src/store/commit-batch.ts',

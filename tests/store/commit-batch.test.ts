@@ -5,7 +5,7 @@ import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { ContentKey } from '../../src/domain/listing.ts'
-import { systemIo, type BatchIo } from '../../src/store/batch-io.ts'
+import { directIo, systemIo, type BatchIo } from '../../src/store/batch-io.ts'
 import { commitBatch, Turns, type BatchItem, type BatchResult } from '../../src/store/commit-batch.ts'
 import type { Layout } from '../../src/store/layout.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
@@ -55,7 +55,10 @@ async function open(
   t: TestContext,
 ): Promise<{ layout: Layout; commit: (items: BatchItem[], io?: BatchIo) => Promise<BatchResult[]> }> {
   const { layout } = await makeStore(t)
-  return { layout, commit: (items, io = systemIo) => commitBatch({ layout, known: new Set(), naming: new Turns(), io }, items) }
+  return {
+    layout,
+    commit: (items, io = systemIo) => commitBatch({ layout, known: new Set(), naming: new Turns(), io }, items),
+  }
 }
 
 /** Every name under blobs/ has the bytes it says. */
@@ -245,4 +248,35 @@ test('a partial that a killed process left is never written to: it may be a publ
   assert.equal(lstatSync(blob).ino, inode)
   assert.equal(lstatSync(blob).nlink, 1)
   assert.equal(namesOf(layout).length, 1)
+})
+
+test('a name that one batch takes back after a failure is none that another has counted on', async (t) => {
+  const { layout } = await makeStore(t)
+  const shared = { layout, known: new Set<string>(), naming: new Turns() }
+  const bytes = randomBytes(1000)
+  const quick: BatchIo = { ...directIo, fsync: () => Promise.resolve() }
+  const folders = new Set<number>()
+  const failing: BatchIo = {
+    ...quick,
+    async open(path, flags, mode) {
+      const fd = await directIo.open(path, flags, mode)
+      if (path === dirname(layout.blob(digestsOf(bytes).sha256))) folders.add(fd)
+      return fd
+    },
+    async fsync(fd) {
+      if (!folders.has(fd)) return
+      // Long enough for the other batch, if it does not wait for its turn.
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      throw Object.assign(new Error('EIO: injected'), { code: 'EIO', errno: -errnoOf('EIO') })
+    },
+  }
+
+  const [[failed], [other]] = await Promise.all([
+    commitBatch({ ...shared, io: failing }, [{ key: keyOf(bytes), bytes }]),
+    commitBatch({ ...shared, io: quick }, [{ key: gitKeyOf(bytes), bytes }]),
+  ])
+
+  assert.ok(failed instanceof Error)
+  assert.deepEqual(other, { digests: digestsOf(bytes), isPublished: true })
+  assert.deepEqual(namesOf(layout), [digestsOf(bytes).sha256])
 })

@@ -1,10 +1,11 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
 import { createHash, type Hash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, read } from 'node:fs'
+import { promisify } from 'node:util'
 import { parentPort, workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 
-/** What the pool asks for. Slices of one session come in order; sessions take turns, so none waits for a whole file. */
+/** What the pool asks for, done in order. Sessions take turns by the slice, so none waits for a whole file. */
 export type HashRequest =
   | {
       kind: 'open'
@@ -13,12 +14,20 @@ export type HashRequest =
       mode: 'digest' | 'crc'
       size: number | undefined
       gitOid: GitOidWish
+      /** Read it past the page cache, where that can be: what was written so is not in there. */
+      isDirect: boolean
     }
   | { kind: 'slice'; session: number; to: number }
   /** The next bytes of the file, taken from the shared memory instead of the file. */
   | { kind: 'bytes'; session: number; spans: readonly Span[] }
   | { kind: 'digest'; session: number }
   | { kind: 'close'; session: number }
+
+/** `id` is not looked at where there is no answer. */
+export interface HashMessage {
+  readonly id: number
+  readonly request: HashRequest
+}
 
 /** Whether git's blob id is computed, too; `if-small`: for content that need not be in LFS. */
 export type GitOidWish = 'always' | 'if-small'
@@ -56,12 +65,14 @@ export type HashResult =
     }
 
 export interface HashReply {
-  readonly session: number
+  readonly id: number
   readonly result: HashResult
 }
 
 interface Session {
   readonly fd: number
+  /** The same file past the page cache. */
+  directFd: number | undefined
   readonly sha256: Hash | undefined
   readonly sha1: Hash | undefined
   position: number
@@ -69,15 +80,28 @@ interface Session {
 
 const sessions = new Map<number, Session>()
 const memory = workerData as SharedArrayBuffer
-const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
+const READ_BYTES = 1024 * 1024
+const SECTOR_BYTES = 4096
+/** While one is hashed the other is read into. This memory begins on a page, as direct I/O demands. */
+const buffers = twoBuffers()
+const readAt = promisify(read)
+
+/** The compiler knows this global only together with those of a browser. */
+declare const WebAssembly: { Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer } }
+
+function twoBuffers(): readonly [Uint8Array, Uint8Array] {
+  const { buffer } = new WebAssembly.Memory({ initial: (2 * READ_BYTES) / 65_536 })
+  return [new Uint8Array(buffer, 0, READ_BYTES), new Uint8Array(buffer, READ_BYTES, READ_BYTES)]
+}
 
 /** Does one request; undefined for `close`, which has no answer. @throws errno errors */
-function answer(request: HashRequest): HashResult | undefined {
+async function answer(request: HashRequest): Promise<HashResult | undefined> {
   if (request.kind === 'open') return openSession(request)
   const session = sessions.get(request.session)
   if (request.kind === 'close') {
     sessions.delete(request.session)
     if (session !== undefined) closeSync(session.fd)
+    if (session?.directFd !== undefined) closeSync(session.directFd)
     return undefined
   }
   if (session === undefined) throw new Error('no such hash session')
@@ -99,6 +123,7 @@ function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResul
     const withGitOid = hashes && wantsGitOid(request.gitOid, size)
     sessions.set(request.session, {
       fd,
+      directFd: request.isDirect ? openDirect(request.path, identity) : undefined,
       sha256: hashes ? createHash('sha256') : undefined,
       sha1: withGitOid ? createHash('sha1').update(`blob ${size}\0`) : undefined,
       position: 0,
@@ -110,19 +135,61 @@ function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResul
   }
 }
 
-function readSlice(session: Session, to: number): HashResult {
+/** Undefined where the file system has no direct I/O, or the name has another file by now. */
+function openDirect(path: string, { dev, ino }: FileIdentity): number | undefined {
+  const { O_DIRECT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants as typeof constants & { O_DIRECT?: number }
+  if (O_DIRECT === undefined) return undefined
+  let fd: number | undefined
+  try {
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_DIRECT)
+    const facts = fstatSync(fd, { bigint: true })
+    if (facts.dev === dev && facts.ino === ino) return fd
+    closeSync(fd)
+  } catch {
+    if (fd !== undefined) closeSync(fd)
+  }
+  return undefined
+}
+
+/** Hashes one part while the next is read. */
+async function readSlice(session: Session, to: number): Promise<HashResult> {
   let crc = 0
-  while (session.position < to) {
-    const wanted = Math.min(buffer.length, to - session.position)
-    const bytesRead = readSync(session.fd, buffer, 0, wanted, session.position)
-    if (bytesRead === 0) break
-    const bytes = buffer.subarray(0, bytesRead)
-    if (session.sha256 === undefined) crc = crc32(bytes, crc)
-    session.sha256?.update(bytes)
-    session.sha1?.update(bytes)
-    session.position += bytesRead
+  let [bytes, spare] = buffers
+  let reading = readPart(session, session.position, to, bytes)
+  try {
+    for (let length = await reading; length > 0; length = await reading) {
+      const part = bytes.subarray(0, length)
+      session.position += length
+      reading = readPart(session, session.position, to, spare)
+      if (session.sha256 === undefined) crc = crc32(part, crc)
+      session.sha256?.update(part)
+      session.sha1?.update(part)
+      ;[bytes, spare] = [spare, bytes]
+    }
+  } finally {
+    // The next slice has the same buffers.
+    await reading.catch(() => undefined)
   }
   return { kind: 'sliced', position: session.position, crc }
+}
+
+/** Reads from `position` on, at most to `to`; 0 there and at the end of the file. @throws errno errors */
+async function readPart(session: Session, position: number, to: number, into: Uint8Array): Promise<number> {
+  const wanted = Math.min(into.length, to - position)
+  if (wanted === 0) return 0
+  const isAligned = position % SECTOR_BYTES === 0
+  if (session.directFd !== undefined && isAligned) {
+    try {
+      const sectors = Math.ceil(wanted / SECTOR_BYTES) * SECTOR_BYTES
+      const { bytesRead } = await readAt(session.directFd, into, 0, sectors, position)
+      return Math.min(bytesRead, wanted)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+      closeSync(session.directFd)
+      session.directFd = undefined
+    }
+  }
+  return (await readAt(session.fd, into, 0, wanted, position)).bytesRead
 }
 
 function addBytes(session: Session, spans: readonly Span[]): HashResult {
@@ -146,12 +213,17 @@ function failure(error: unknown): HashResult {
   }
 }
 
-parentPort?.on('message', (request: HashRequest) => {
+async function respond({ id, request }: HashMessage): Promise<void> {
   let result: HashResult | undefined
   try {
-    result = answer(request)
+    result = await answer(request)
   } catch (error) {
     result = failure(error)
   }
-  if (result !== undefined) parentPort?.postMessage({ session: request.session, result } satisfies HashReply)
+  if (result !== undefined) parentPort?.postMessage({ id, result } satisfies HashReply)
+}
+
+let last = Promise.resolve()
+parentPort?.on('message', (message: HashMessage) => {
+  last = last.then(() => respond(message))
 })

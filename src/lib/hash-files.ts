@@ -20,8 +20,8 @@ export interface Piece {
 }
 
 /**
- * Hashes a file from its beginning on while it is written, one call at a time: from the memory its bytes arrived in, or
- * read from the file. What was hashed may not change afterwards.
+ * Hashes a file from its beginning on while it is written: from the memory its bytes arrived in, or read from the file.
+ * What was hashed may not change afterwards. Calls of `addBytes` may overlap, others wait for those before them.
  */
 export interface FileFollower {
   /** The next bytes, still in the pool's memory. @throws errno errors */
@@ -76,7 +76,7 @@ export class HashPool implements AsyncDisposable {
       onBytes?.(small.size)
       return small
     }
-    const session = this.#openSession(path, { mode: 'digest', size: undefined, gitOid })
+    const session = this.#openSession(path, { mode: 'digest', size: undefined, gitOid, isDirect: false })
     try {
       const { size } = await session.identity(signal)
       await session.readTo(size, signal, onBytes)
@@ -90,7 +90,7 @@ export class HashPool implements AsyncDisposable {
   async findBadPieces(path: string, pieces: readonly Piece[], signal: AbortSignal): Promise<number[]> {
     signal.throwIfAborted()
     const bad: number[] = []
-    const session = this.#openSession(path, { mode: 'crc', size: undefined, gitOid: 'if-small' })
+    const session = this.#openSession(path, { mode: 'crc', size: undefined, gitOid: 'if-small', isDirect: false })
     try {
       let end = 0
       for (const [index, piece] of pieces.entries()) {
@@ -104,9 +104,12 @@ export class HashPool implements AsyncDisposable {
     }
   }
 
-  /** Starts to hash a file of `size` bytes that is still being written. */
-  follow(path: string, size: number, gitOid: GitOidWish): FileFollower {
-    return this.#openSession(path, { mode: 'digest', size, gitOid })
+  /** Starts to hash a file of `size` bytes that is still being written; `isDirect`: past the page cache. */
+  follow(
+    path: string,
+    { size, gitOid, isDirect }: { readonly size: number; readonly gitOid: GitOidWish; readonly isDirect: boolean },
+  ): FileFollower {
+    return this.#openSession(path, { mode: 'digest', size, gitOid, isDirect })
   }
 
   /** Ends the threads; what is running rejects. */
@@ -121,7 +124,7 @@ export class HashPool implements AsyncDisposable {
 
   #openSession(
     path: string,
-    how: { readonly mode: 'digest' | 'crc'; readonly size: number | undefined; readonly gitOid: GitOidWish },
+    how: Omit<Extract<HashRequest, { kind: 'open' }>, 'kind' | 'session' | 'path'>,
   ): HashSession {
     if (this.#isClosed) throw new Error('the hash pool is closed')
     const sessions = this.#workers.reduce((sum, worker) => sum + worker.sessions, 0)
@@ -157,7 +160,7 @@ export function hashBytes(bytes: Uint8Array): FileDigests {
   }
 }
 
-/** One open file in a worker. Calls follow each other; an aborted call leaves the session fit only to be closed. */
+/** One open file in a worker. An aborted call leaves the session fit only to be closed. */
 class HashSession implements FileFollower {
   readonly #worker: HashWorker
   readonly #session: number

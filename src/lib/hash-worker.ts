@@ -1,23 +1,24 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
 import { Worker } from 'node:worker_threads'
-import type { HashReply, HashRequest, HashResult } from './hash-files-worker.ts'
+import type { HashMessage, HashReply, HashRequest, HashResult } from './hash-files-worker.ts'
 
 // Node strips types only outside node_modules, so the built package has the worker as .js beside this file.
 const WORKER_FILE = import.meta.url.endsWith('.ts') ? './hash-files-worker.ts' : './hash-files-worker.js'
+
+/** A worker keeps nothing between requests: without a bound V8 would let its heap grow. */
+const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
 
 interface Waiting {
   resolve(result: HashResult): void
   reject(error: Error): void
 }
 
-/**
- * One worker thread and the requests it has not answered yet: at most one a session. It keeps the process alive only
- * while it owes an answer.
- */
+/** One worker thread and the requests it has not answered yet. It keeps the process alive only while it owes an answer. */
 export class HashWorker {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   readonly #sessions = new Set<number>()
+  #nextId = 1
   #stopped: Error | undefined
 
   /** @param memory what requests of kind `bytes` point into */
@@ -27,6 +28,7 @@ export class HashWorker {
       name: 'weightvault-hash',
       execArgv: [],
       workerData: memory,
+      resourceLimits: LIMITS,
     })
     this.#worker.unref()
     this.#worker.on('message', (reply: HashReply) => this.#settle(reply))
@@ -43,21 +45,22 @@ export class HashWorker {
     return this.#stopped !== undefined
   }
 
-  /** @throws errno errors of the file, rebuilt on this side; Error when the thread is gone */
+  /** Requests are answered in the order they were made. @throws errno errors of the file; Error when the thread is gone */
   ask(request: Exclude<HashRequest, { kind: 'close' }>): Promise<HashResult> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
     this.#sessions.add(request.session)
     if (this.#waiting.size === 0) this.#worker.ref()
     const { promise, resolve, reject } = Promise.withResolvers<HashResult>()
-    this.#waiting.set(request.session, { resolve, reject })
-    this.#worker.postMessage(request)
+    const id = this.#nextId++
+    this.#waiting.set(id, { resolve, reject })
+    this.#worker.postMessage({ id, request } satisfies HashMessage)
     return promise
   }
 
   /** Ends a session after the request it may still be working on. */
   end(session: number): void {
     if (!this.#sessions.delete(session) || this.#stopped !== undefined) return
-    this.#worker.postMessage({ kind: 'close', session } satisfies HashRequest)
+    this.#worker.postMessage({ id: 0, request: { kind: 'close', session } } satisfies HashMessage)
   }
 
   async terminate(): Promise<void> {
@@ -66,8 +69,8 @@ export class HashWorker {
   }
 
   #settle(reply: HashReply): void {
-    const waiting = this.#waiting.get(reply.session)
-    this.#waiting.delete(reply.session)
+    const waiting = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
     if (this.#waiting.size === 0) this.#worker.unref()
     if (reply.result.kind !== 'failed') {
       waiting?.resolve(reply.result)

@@ -3,7 +3,7 @@ import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
 import type { HubFile, HubSource, PartialFile, PartialRange, RangeBody, ResolvedFile } from '../ports.ts'
-import type { Lane, LaneBudget } from './lane-budget.ts'
+import { FAR_MS, type Lane, type LaneBudget } from './lane-budget.ts'
 import { PacedSink } from './paced-sink.ts'
 
 /** Bytes of one request: what one broken answer costs at most. */
@@ -124,7 +124,7 @@ class RangeFill {
     let answer: Promise<RangeBody> | undefined
     while (next !== undefined) {
       const range: PartialRange = next
-      const asked = answer ?? this.#open(range)
+      const asked = answer ?? this.#open(range, lane)
       next = undefined
       answer = undefined
       try {
@@ -170,11 +170,18 @@ class RangeFill {
 
   /** Not at the end of a file: there each connection takes what is left when it is free. */
   #mayAskAhead(): boolean {
-    return !this.#options.whole && this.#unclaimed > this.#lanes.size * PIECE_BYTES
+    return !this.#options.whole && this.#unclaimed > this.#lanes.size * SMALLEST_PIECE_BYTES
   }
 
-  #open(range: PartialRange): Promise<RangeBody> {
-    return this.#options.hub.openRange(this.#options.resolved, range.start, range.end, this.#signal)
+  async #open(range: PartialRange, lane: Lane): Promise<RangeBody> {
+    const far = setTimeout(() => lane.waits(), FAR_MS)
+    try {
+      const body = await this.#options.hub.openRange(this.#options.resolved, range.start, range.end, this.#signal)
+      lane.answered()
+      return body
+    } finally {
+      clearTimeout(far)
+    }
   }
 
   #check(body: RangeBody, range: PartialRange): void {

@@ -3,18 +3,22 @@ import type { Clock } from '../ports.ts'
 /** Connections that carry file bytes at the same time. */
 const MAX_IN_ALL = 20
 const MAX_PER_HOST = 16
-/** With so many a host is tried first: one connection near by, or on a slow line, is nearly as fast as many. */
-const START_WIDTH = 2
+/** A host that has not answered after so long is far away, or thinks: one connection would wait, or be kept by its window. */
+export const FAR_MS = 20
 /** How long a width is measured, once all its connections deliver. */
 const MEASURE_MS = 80
-/** Twice the connections must bring so much more, or they are given up again. */
+/** Twice the connections must bring so much more to be worth it. */
 const WORTH_IT = 1.2
-/** How long a width that was found is kept before a wider one is tried again; doubles each time in vain. */
+/** How long a width that was found is kept before another is tried; doubles each time in vain. */
 const HOLD_MS = 10_000
 const MAX_HOLD_MS = 160_000
 
 /** The right to one connection. */
 export interface Lane {
+  /** `FAR_MS` went by without the answer that was asked for. */
+  waits(): void
+  /** The head of an answer came. */
+  answered(): void
   /** Bytes came over it. */
   moved(bytes: number): void
   /** Whether it should go on after what it fetches now. */
@@ -24,8 +28,11 @@ export interface Lane {
 
 interface Host {
   width: number
-  /** What the width before brought, bytes a millisecond; undefined when none was tried. */
+  /** The width that another one is tried against now, and what it brought in bytes a millisecond. */
   before: { readonly width: number; readonly rate: number } | undefined
+  /** What is tried next. */
+  direction: 'wider' | 'narrower'
+  isFar: boolean | undefined
   lanes: Set<HostLane>
   /** When the measurement began, and what came since. */
   sinceMs: number | undefined
@@ -35,8 +42,9 @@ interface Host {
 }
 
 /**
- * How many connections all downloads together use: few at first, to each host twice as many while that brings more, and
- * back when it does not. Every file has at least one while there are any; more go to whoever asks.
+ * How many connections all downloads together use: to each host one at first and twice as many while that brings more,
+ * or many at first where the host is far away, and half as many while that brings no less. Now and then it is tried again.
+ * Every file has at least one while there are any; more go to whoever asks.
  */
 export class LaneBudget {
   readonly #clock: Clock
@@ -55,6 +63,7 @@ export class LaneBudget {
     if (host.lanes.size >= limit || this.#inAll >= MAX_IN_ALL) return undefined
     const lane: HostLane = new HostLane(
       {
+        onDistance: (isFar) => this.#learnDistance(host, isFar),
         onBytes: (bytes) => this.#count(host, bytes),
         // Of those that are too many the one that comes first leaves.
         mayStay: () => lane.isFirst || host.lanes.size <= host.width,
@@ -83,8 +92,10 @@ export class LaneBudget {
     const known = this.#hosts.get(name)
     if (known !== undefined) return known
     const host: Host = {
-      width: START_WIDTH,
+      width: 1,
       before: undefined,
+      direction: 'wider',
+      isFar: undefined,
       lanes: new Set(),
       sinceMs: undefined,
       bytes: 0,
@@ -94,6 +105,18 @@ export class LaneBudget {
     if (this.#hosts.size >= 256) this.#hosts.clear()
     this.#hosts.set(name, host)
     return host
+  }
+
+  /** The first request tells how far away the host is. */
+  #learnDistance(host: Host, isFar: boolean): void {
+    if (host.isFar !== undefined) return
+    host.isFar = isFar
+    if (!isFar) return
+    host.width = MAX_PER_HOST
+    host.before = undefined
+    host.direction = 'narrower'
+    host.holdUntilMs = this.#clock.now() + host.holdMs
+    this.#tell()
   }
 
   #count(host: Host, bytes: number): void {
@@ -113,20 +136,25 @@ export class LaneBudget {
 
   #judge(host: Host, rate: number, now: number): void {
     host.sinceMs = undefined
-    if (host.before !== undefined && rate < host.before.rate * WORTH_IT) {
-      host.width = host.before.width
-      host.before = undefined
-      host.holdUntilMs = now + host.holdMs
-      host.holdMs = Math.min(MAX_HOLD_MS, host.holdMs * 2)
-      return
+    const { before } = host
+    host.before = undefined
+    if (before !== undefined && !isWorthIt(before, { width: host.width, rate })) {
+      host.width = before.width
+      this.#keep(host, now)
+    } else if (now >= host.holdUntilMs) {
+      const next = host.direction === 'wider' ? Math.min(MAX_PER_HOST, host.width * 2) : Math.ceil(host.width / 2)
+      if (next === host.width) return this.#keep(host, now)
+      host.before = { width: host.width, rate }
+      host.width = next
     }
-    if (host.width >= MAX_PER_HOST || now < host.holdUntilMs) {
-      host.before = undefined
-      return
-    }
-    host.before = { width: host.width, rate }
-    host.width = Math.min(MAX_PER_HOST, host.width * 2)
     this.#tell()
+  }
+
+  /** There is nothing better in this direction for now. */
+  #keep(host: Host, now: number): void {
+    host.direction = host.direction === 'wider' ? 'narrower' : 'wider'
+    host.holdUntilMs = now + host.holdMs
+    host.holdMs = Math.min(MAX_HOLD_MS, host.holdMs * 2)
   }
 
   #tell(): void {
@@ -134,7 +162,13 @@ export class LaneBudget {
   }
 }
 
+/** More connections must bring more; fewer may bring a little less. */
+function isWorthIt(before: { width: number; rate: number }, now: { width: number; rate: number }): boolean {
+  return now.width > before.width ? now.rate >= before.rate * WORTH_IT : now.rate * WORTH_IT >= before.rate
+}
+
 interface LaneLinks {
+  readonly onDistance: (isFar: boolean) => void
   readonly onBytes: (bytes: number) => void
   readonly mayStay: () => boolean
   readonly onLeave: () => void
@@ -149,6 +183,14 @@ class HostLane implements Lane {
   constructor(links: LaneLinks, isFirst: boolean) {
     this.#links = links
     this.isFirst = isFirst
+  }
+
+  waits(): void {
+    this.#links.onDistance(true)
+  }
+
+  answered(): void {
+    this.#links.onDistance(false)
   }
 
   moved(bytes: number): void {

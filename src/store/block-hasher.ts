@@ -7,6 +7,8 @@ import type { FilledBlock } from './block-writer.ts'
 /** What a worker hashes in one go, from memory or from the file. */
 const MAX_SPANS = 4
 const MAX_FILE_BLOCKS = 16
+/** While the worker hashes one step from memory the next waits there already. */
+const STEPS_AHEAD = 2
 
 interface Resident {
   readonly filled: FilledBlock
@@ -39,14 +41,16 @@ export class BlockHasher implements BlockHolder {
   readonly #closed = new AbortController()
   readonly #endHolding: () => void
   #next = 0
-  #running: Promise<void> | undefined
+  readonly #steps = new Set<Promise<void>>()
+  #isReadingFile = false
   #failure: Error | undefined
 
   constructor(options: BlockHasherOptions) {
     const { pool, path, blocks } = options
     this.#options = options
     this.#memory = pool.memory
-    this.#follower = pool.follow(path, blocks.size, options.withGitOid ? 'always' : 'if-small')
+    const gitOid = options.withGitOid ? 'always' : 'if-small'
+    this.#follower = pool.follow(path, { size: blocks.size, gitOid, isDirect: options.fromMemory })
     this.#written = Uint8Array.from({ length: blocks.count }, (_, index) => (blocks.isHeld(index) ? 1 : 0))
     this.#endHolding = this.#memory.addHolder(this)
     this.#pump()
@@ -77,9 +81,9 @@ export class BlockHasher implements BlockHolder {
 
   /** Once every block is written. @throws errno errors */
   async digests(signal: AbortSignal): Promise<FileDigests> {
-    while (this.#running !== undefined) {
+    while (this.#steps.size > 0) {
       signal.throwIfAborted()
-      await this.#running
+      await Promise.all(this.#steps)
     }
     if (this.#failure !== undefined) throw this.#failure
     return this.#follower.digests(signal)
@@ -97,26 +101,35 @@ export class BlockHasher implements BlockHolder {
 
   /** A worker may still read what it was given last. */
   async #giveBackWhenUnread(left: readonly Resident[]): Promise<void> {
-    await this.#running
+    await Promise.all(this.#steps)
     for (const { filled } of left) this.#memory.giveBack(filled.block)
   }
 
   #pump(): void {
-    if (this.#running !== undefined || this.#closed.signal.aborted || this.#failure !== undefined) return
-    const step = this.#options.fromMemory ? (this.#fromMemory() ?? this.#fromFile()) : this.#fromFile()
-    if (step === undefined) return
-    this.#running = step
-      .catch((error: unknown) => {
-        this.#failure = error instanceof Error ? error : new Error(String(error))
-        for (const resident of this.#resident.values()) resident.hash = 'done'
-        for (const resident of this.#resident.values()) this.#settle(resident)
-      })
-      .finally(() => {
-        this.#running = undefined
-        this.#pump()
-        // Whoever waits for memory may have to ask for some of ours now.
-        if (this.#running === undefined) this.#memory.wake()
-      })
+    for (let step = this.#nextStep(); step !== undefined; step = this.#nextStep()) {
+      const running: Promise<void> = step
+        .catch((error: unknown) => this.#giveUp(error))
+        .finally(() => {
+          this.#steps.delete(running)
+          this.#pump()
+          // Whoever waits for memory may have to ask for some of ours now.
+          if (this.#steps.size === 0) this.#memory.wake()
+        })
+      this.#steps.add(running)
+    }
+  }
+
+  #nextStep(): Promise<void> | undefined {
+    if (this.#closed.signal.aborted || this.#failure !== undefined || this.#isReadingFile) return undefined
+    if (this.#steps.size >= STEPS_AHEAD) return undefined
+    const step = this.#options.fromMemory ? this.#fromMemory() : undefined
+    return step ?? (this.#steps.size === 0 ? this.#fromFile() : undefined)
+  }
+
+  #giveUp(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    for (const resident of this.#resident.values()) if (resident.hash === 'due') resident.hash = 'done'
+    for (const resident of this.#resident.values()) this.#settle(resident)
   }
 
   #fromMemory(): Promise<void> | undefined {
@@ -134,11 +147,14 @@ export class BlockHasher implements BlockHolder {
   }
 
   async #hashSpans(spans: readonly Span[], taken: readonly Resident[]): Promise<void> {
-    // Never aborted: the memory is given back only when the worker has read it.
-    await this.#follower.addBytes(spans, new AbortController().signal)
-    for (const resident of taken) {
-      resident.hash = 'done'
-      this.#settle(resident)
+    try {
+      // Never aborted: the memory is given back only when the worker has read it.
+      await this.#follower.addBytes(spans, new AbortController().signal)
+    } finally {
+      for (const resident of taken) {
+        resident.hash = 'done'
+        this.#settle(resident)
+      }
     }
   }
 
@@ -151,7 +167,16 @@ export class BlockHasher implements BlockHolder {
     }
     if (end === this.#next) return undefined
     this.#next = end
-    return this.#follower.readTo(Math.min(blocks.size, blocks.startOf(end)), this.#closed.signal)
+    this.#isReadingFile = true
+    return this.#readTo(Math.min(blocks.size, blocks.startOf(end)))
+  }
+
+  async #readTo(end: number): Promise<void> {
+    try {
+      await this.#follower.readTo(end, this.#closed.signal)
+    } finally {
+      this.#isReadingFile = false
+    }
   }
 
   #settle(resident: Resident): void {
@@ -162,7 +187,7 @@ export class BlockHasher implements BlockHolder {
 
   get willGiveBack(): boolean {
     if (this.#resident.size === 0) return false
-    return this.#running !== undefined || [...this.#resident.values()].some(({ hash }) => hash !== 'due')
+    return this.#steps.size > 0 || [...this.#resident.values()].some(({ hash }) => hash !== 'due')
   }
 
   /** Gives up the written block whose turn is farthest off. */

@@ -5,11 +5,11 @@ import type { DirectFile } from './direct-file.ts'
 import type { PieceJournal } from './piece-journal.ts'
 
 /** Blocks that go to the disk in one call. */
-const MAX_BATCH = 4
+const MAX_BATCH = 2
 /** While one write is on the disk the next is on its way there: waiting for each would leave the disk idle in between. */
 const WRITES_AT_ONCE = 2
-/** A sync holds up the writes beside it; so many bytes, or those of so long, share one. */
-const SYNC_BYTES = 32 * 1024 * 1024
+/** A sync holds up the writes beside it; so many bytes of each connection, or those of so long, share one. */
+const SYNC_BYTES = 4 * 1024 * 1024
 const SYNC_MS = 1000
 
 /** A block, or the beginning of one, in memory on its way to the file. */
@@ -29,6 +29,8 @@ export interface BlockWriterOptions {
   readonly syncName: () => Promise<void>
   /** Throws when the file is no longer ours. */
   readonly assertOurs: () => Promise<void>
+  /** How many fill the file now. */
+  readonly connections: () => number
   /** Whether no more blocks will come. */
   readonly isWhole: () => boolean
   /** The block is in the file, and its memory is not read by any write any more. */
@@ -41,7 +43,7 @@ export interface BlockWriterOptions {
 
 /**
  * Writes the blocks of one file, two writes in flight, notes each in the journal, and makes both durable now and then as
- * they come: a kill costs nothing of what is written, a power cut at most 32 MiB and what came during a sync. A journal
+ * they come: a kill costs nothing of what is written, a power cut 4 MiB a connection and what came during a sync. A journal
  * line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the first failure nothing
  * more is written. A block's memory is let go by the end of its own write alone, so their order does not matter.
  */
@@ -140,7 +142,9 @@ export class BlockWriter {
   }
 
   #isSyncDue(): boolean {
-    return this.#unsyncedBytes >= SYNC_BYTES || performance.now() - this.#syncedAtMs >= SYNC_MS
+    return (
+      this.#unsyncedBytes >= SYNC_BYTES * this.#options.connections() || performance.now() - this.#syncedAtMs >= SYNC_MS
+    )
   }
 
   async #syncWritten(): Promise<void> {

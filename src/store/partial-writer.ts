@@ -63,6 +63,8 @@ export class PartialWriter {
       assertOurs: async () => {
         if (!(await this.#journal.isOurs())) throw this.#takenOver()
       },
+      // Each has claimed what it fetches now and what it fetches next.
+      connections: () => Math.max(1, Math.ceil(this.#claims / 2)),
       isWhole: () => this.#blocks.isWhole,
       onWritten: (filled) => this.#onWritten(filled),
       onDropped: (filled) => this.#onDropped(filled),

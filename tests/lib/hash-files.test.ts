@@ -110,7 +110,7 @@ test('follow hashes a growing file from memory and from the file, in any mixture
   await using pool = new HashPool()
   const bytes = randomBytes(3 * MIB + 5)
   const path = makeFile('growing', bytes.subarray(0, MIB))
-  const follower = pool.follow(path, bytes.length, 'always')
+  const follower = pool.follow(path, { size: bytes.length, gitOid: 'always', isDirect: false })
   const [second, rest] = [pool.memory.take()!, pool.memory.take()!]
   second.bytes.set(bytes.subarray(MIB, 2 * MIB))
   rest.bytes.set(bytes.subarray(3 * MIB))
@@ -125,11 +125,42 @@ test('follow hashes a growing file from memory and from the file, in any mixture
   follower.close()
 })
 
+test('follow reads past the page cache what was written so, up to its last, uneven byte', async (t) => {
+  await using pool = new HashPool()
+  const bytes = randomBytes(5 * MIB + 4097)
+  const follower = pool.follow(makeFile('direct', bytes), { size: bytes.length, gitOid: 'always', isDirect: true })
+
+  // Steps that end between sectors, too: what follows begins there.
+  for (const end of [MIB, 2 * MIB + 5, 4 * MIB, bytes.length]) await follower.readTo(end, t.signal)
+
+  assert.deepEqual(await follower.digests(t.signal), expected(bytes))
+  follower.close()
+})
+
+test('runs of memory that are asked for at once are hashed in the order they were asked for', async (t) => {
+  await using pool = new HashPool()
+  const bytes = randomBytes(4 * MIB)
+  const follower = pool.follow(makeFile('at-once', new Uint8Array()), {
+    size: bytes.length,
+    gitOid: 'always',
+    isDirect: true,
+  })
+  const steps = [0, 1, 2, 3].map((index) => {
+    const block = pool.memory.take()!
+    block.bytes.set(bytes.subarray(index * MIB, (index + 1) * MIB))
+    return follower.addBytes([{ offset: block.offset, length: MIB }], t.signal)
+  })
+  await Promise.all(steps)
+
+  assert.deepEqual(await follower.digests(t.signal), expected(bytes))
+  follower.close()
+})
+
 test('git ids are computed on request, and for what need not be in LFS', async (t) => {
   await using pool = new HashPool()
   const large = randomBytes(16 * MIB + 1)
   const path = makeFile('large', large)
-  const follower = pool.follow(path, large.length, 'always')
+  const follower = pool.follow(path, { size: large.length, gitOid: 'always', isDirect: false })
   await follower.readTo(large.length, t.signal)
 
   assert.deepEqual(await follower.digests(t.signal), expected(large))
@@ -139,7 +170,7 @@ test('git ids are computed on request, and for what need not be in LFS', async (
 
 test('follow fails where the file is shorter than promised', async (t) => {
   await using pool = new HashPool()
-  const follower = pool.follow(makeFile('short', randomBytes(10)), 20, 'always')
+  const follower = pool.follow(makeFile('short', randomBytes(10)), { size: 20, gitOid: 'always', isDirect: false })
 
   await assert.rejects(follower.readTo(20, t.signal), { code: 'EIO' })
   follower.close()

@@ -8,11 +8,11 @@ class Line {
   readonly lanes: Lane[] = []
   readonly budget = new LaneBudget({ now: () => this.nowMs, sleep: () => Promise.resolve() })
   readonly #perLane: number
-  readonly #total: number
+  total: number
 
   constructor(perLane: number, total: number) {
     this.#perLane = perLane
-    this.#total = total
+    this.total = total
     this.budget.onRoom(() => this.#widen())
     this.#widen()
   }
@@ -21,7 +21,7 @@ class Line {
   run(seconds: number): void {
     for (let step = 0; step < seconds * 100; step += 1) {
       this.nowMs += 10
-      const each = Math.min(this.#perLane, this.#total / this.lanes.length) / 100
+      const each = Math.min(this.#perLane, this.total / this.lanes.length) / 100
       // Connections come and go while bytes are counted.
       const now = this.lanes.slice()
       for (const lane of now) lane.moved(each)
@@ -42,9 +42,9 @@ class Line {
   }
 }
 
-test('connections grow from few to many while that brings more', () => {
+test('connections grow from one to many while that brings more', () => {
   const line = new Line(25e6, 1e12)
-  assert.equal(line.lanes.length, 2)
+  assert.equal(line.lanes.length, 1)
 
   line.run(1)
 
@@ -58,10 +58,34 @@ test('connections that bring nothing are given up again, and tried again later o
   assert.equal(line.lanes.length, 2)
   line.run(8)
   assert.equal(line.lanes.length, 2)
+  line.total = 1e12
+  line.run(60)
+  assert.equal(line.lanes.length, 16)
 
   const half = new Line(25e6, 110e6)
   half.run(2)
   assert.equal(half.lanes.length, 4)
+})
+
+test('a host that keeps us waiting is tried with many connections at once, and with fewer while these bring no less', () => {
+  const line = new Line(25e6, 50e6)
+  line.lanes[0]?.waits()
+  assert.equal(line.lanes.length, 16)
+  line.lanes[0]?.answered()
+
+  line.run(9)
+  assert.equal(line.lanes.length, 16, 'for a while they are kept: connections far away are slow to start')
+  line.run(60)
+
+  assert.equal(line.lanes.length, 2)
+})
+
+test('a host that answers at once is near, however long it takes later', () => {
+  const line = new Line(25e6, 25e6)
+  line.lanes[0]?.answered()
+  line.lanes[0]?.waits()
+
+  assert.equal(line.lanes.length, 1)
 })
 
 test('hosts have their own widths, and all together no more than there may be', () => {
@@ -80,6 +104,6 @@ test('hosts have their own widths, and all together no more than there may be', 
 test('a file has its first connection although the host is at its width', () => {
   const budget = new LaneBudget({ now: () => 0, sleep: () => Promise.resolve() })
 
-  assert.equal([1, 2, 3].map(() => budget.enter('cdn', false)).filter((lane) => lane !== undefined).length, 2)
+  assert.equal([1, 2, 3].map(() => budget.enter('cdn', false)).filter((lane) => lane !== undefined).length, 1)
   assert.notEqual(budget.enter('cdn', true), undefined)
 })

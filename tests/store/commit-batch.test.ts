@@ -256,12 +256,24 @@ test('a name that one batch takes back after a failure is none that another has 
   const bytes = randomBytes(1000)
   const quick: BatchIo = { ...directIo, fsync: () => Promise.resolve() }
   const folders = new Set<number>()
+  const linked = Promise.withResolvers<void>()
+  const later: BatchIo = {
+    ...quick,
+    async write(fd, from, position) {
+      await linked.promise
+      return directIo.write(fd, from, position)
+    },
+  }
   const failing: BatchIo = {
     ...quick,
     async open(path, flags, mode) {
       const fd = await directIo.open(path, flags, mode)
       if (path === dirname(layout.blob(digestsOf(bytes).sha256))) folders.add(fd)
       return fd
+    },
+    async link(from, to) {
+      await directIo.link(from, to)
+      linked.resolve()
     },
     async fsync(fd) {
       if (!folders.has(fd)) return
@@ -273,7 +285,7 @@ test('a name that one batch takes back after a failure is none that another has 
 
   const [[failed], [other]] = await Promise.all([
     commitBatch({ ...shared, io: failing }, [{ key: keyOf(bytes), bytes }]),
-    commitBatch({ ...shared, io: quick }, [{ key: gitKeyOf(bytes), bytes }]),
+    commitBatch({ ...shared, io: later }, [{ key: gitKeyOf(bytes), bytes }]),
   ])
 
   assert.ok(failed instanceof Error)

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 interface Waiting<T, R> {
   readonly item: T
   readonly resolve: (result: R) => void
@@ -9,6 +11,8 @@ export interface GroupLimits {
   readonly maxItems: number
   /** A second commit begins beside a running one when so many items wait; without it commits follow each other. */
   readonly besideFrom?: number
+  /** How long a commit waits for more, unless it is full, in milliseconds: for what costs as much for one as for many. */
+  readonly gatherMs?: number
 }
 
 /**
@@ -54,7 +58,11 @@ export class GroupCommit<T, R> {
   async #run(): Promise<void> {
     // What is added in this turn belongs together.
     await Promise.resolve()
-    while (this.#waiting.length > 0) await this.#commitNext(this.#waiting.splice(0, this.#limits.maxItems))
+    const { maxItems, besideFrom = maxItems, gatherMs } = this.#limits
+    while (this.#waiting.length > 0) {
+      if (gatherMs !== undefined && this.#waiting.length < besideFrom) await sleep(gatherMs)
+      await this.#commitNext(this.#waiting.splice(0, maxItems))
+    }
     // In the turn in which it saw that nothing waits, or what comes next would wait for ever.
     this.#runners -= 1
   }

@@ -3,11 +3,14 @@ import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
+import { inLanes } from '../lib/in-lanes.ts'
 import type { FileRow, SnapshotRow } from '../catalog-rows.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /** So few that a page is garbage again before it counts as long-lived. */
 const FILES_PER_PAGE = 500
+/** Looks at blobs side by side: each waits for another thread. */
+const PROVE_LANES = 16
 
 /** What one snapshot's own damage is: it keeps that snapshot from being sealed and nothing else from going on. */
 export const SEALING_BLOCKS = ['RECORD_INVALID', 'FIXITY_FAILED'] as const
@@ -56,7 +59,7 @@ async function block(deps: PipelineDeps, snapshot: SnapshotRow, error: ArchiveEr
 async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: AbortSignal): Promise<void> {
   const promise = await readPromise(deps, snapshot)
   const existing = await deps.records.readManifest(snapshot.ref.name, snapshot.commit)
-  const files = await provePresent(deps, snapshot, keepHeld(await readFiles(deps, snapshot), existing))
+  const files = await provePresent(deps, snapshot, keepHeld(await readFiles(deps, snapshot), existing), signal)
   const isAll = !promise.isRefusing && files.every((file) => file.held)
   const manifest: Manifest =
     existing !== undefined && sameFiles(existing.files, files)
@@ -162,17 +165,18 @@ async function provePresent(
   deps: PipelineDeps,
   snapshot: SnapshotRow,
   files: readonly ManifestFile[],
+  signal: AbortSignal,
 ): Promise<readonly ManifestFile[]> {
-  for (const file of files) {
-    if (!file.held || file.sha256 === null) continue
+  await inLanes(files, PROVE_LANES, signal, async (file) => {
+    if (!file.held || file.sha256 === null) return
     const size = await deps.blobs.sizeOf(file.sha256)
-    if (size === file.size) continue
+    if (size === file.size) return
     const what = size === undefined ? 'is not on disk' : `has ${size} bytes instead of ${file.size}`
     const name = `${displayName(file.path)} of ${printRepo(snapshot.ref)}`
     throw new ArchiveError('FIXITY_FAILED', `the blob of ${name} ${what}: ${file.sha256}`, {
       hint: 'nothing was sealed; put the blob back from a backup and run sync, or move the catalog away to fetch it again',
     })
-  }
+  })
   return files
 }
 

@@ -22,6 +22,8 @@ const MAX_ACTIVE = 384
 /** More are leased when so few are left. */
 const LOW_WATER = 192
 const MAX_COMPLETED_TOGETHER = 256
+/** A transaction costs an fsync of the catalog, and nobody waits for one file of many. */
+const GATHER_COMPLETED_MS = 40
 /** How long the answer to "is the queue paused?" counts. */
 const PAUSE_ASKED_EVERY_MS = 1000
 
@@ -41,6 +43,7 @@ export class SmallLane implements AsyncDisposable {
   readonly #requests = new PQueue({ concurrency: PARALLEL_REQUESTS })
   readonly #completed = new GroupCommit<CompletedJob, void>((done) => this.#complete(done), {
     maxItems: MAX_COMPLETED_TOGETHER,
+    gatherMs: GATHER_COMPLETED_MS,
   })
   readonly #active = new Set<Promise<void>>()
   /** The last lease gave all there was. */

@@ -15,6 +15,8 @@ const ARENA_BYTES = 8 * 1024 * 1024
 const MAX_BATCH = 192
 /** So many make a second batch worth its folders' fsyncs. */
 const SECOND_BATCH_FROM = 48
+/** Less than an fsync takes on most disks. */
+const GATHER_MS = 10
 
 /** What the intake asks of the store it belongs to. */
 export interface IntakeOwner {
@@ -40,6 +42,7 @@ export class FolderIntake implements SmallIntake {
   readonly #group = new GroupCommit<BatchItem, BatchResult>((items) => this.#commit(items), {
     maxItems: MAX_BATCH,
     besideFrom: SECOND_BATCH_FROM,
+    gatherMs: GATHER_MS,
   })
   #writer: BatchWriter | undefined
   #isClosed = false

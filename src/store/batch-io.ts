@@ -88,6 +88,12 @@ export class IoChoice {
   #batches = 0
   #calls = 0
   #callsMs = 0
+  readonly #nowMs: () => number
+
+  /** @param nowMs another clock, for tests */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs
+  }
 
   /** What the next batch is written with. */
   next(): BatchIo {
@@ -101,10 +107,10 @@ export class IoChoice {
   readonly #timed: BatchIo = {
     ...directIo,
     open: async (path, flags, mode) => {
-      const startMs = performance.now()
+      const startMs = this.#nowMs()
       const fd = await directIo.open(path, flags, mode)
       this.#calls += 1
-      this.#callsMs += performance.now() - startMs
+      this.#callsMs += this.#nowMs() - startMs
       return fd
     },
   }

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ArchiveError } from '../../src/domain/errors.ts'
+import { IoChoice, systemIo } from '../../src/store/batch-io.ts'
+import { FolderIntake } from '../../src/store/small-intake.ts'
+import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
+import { makeStore } from './store-fixture.ts'
+
+const { signal } = new AbortController()
+
+async function openIntake(t: Parameters<typeof makeStore>[0]) {
+  const { layout } = await makeStore(t)
+  const intake = new FolderIntake({ layout, prepare: () => Promise.resolve(), settled: () => undefined })
+  const store = async (bytes: Buffer) => {
+    using content = await intake.take(bytes.length, signal)
+    content.bytes.set(bytes)
+    return await content.store(keyOf(bytes))
+  }
+  return { layout, intake, store }
+}
+
+test('contents that come at the same time are all published as they are', async (t) => {
+  const { layout, intake, store } = await openIntake(t)
+  // More than the memory holds at once.
+  const contents = Array.from({ length: 300 }, (_, at) => randomBytes(40_000 + at))
+
+  const stored = await Promise.all(contents.map(store))
+
+  await intake[Symbol.asyncDispose]()
+  assert.deepEqual(
+    stored,
+    contents.map((bytes) => ({ digests: digestsOf(bytes), isPublished: true })),
+  )
+  for (const bytes of contents) assert.ok(readFileSync(layout.blob(digestsOf(bytes).sha256)).equals(bytes))
+})
+
+test('what the disk says in the thread is said here: code, hint, details and cause', async (t) => {
+  const { layout, intake, store } = await openIntake(t)
+  rmSync(layout.partial, { recursive: true })
+  writeFileSync(layout.partial, '')
+
+  const error: unknown = await store(randomBytes(100)).catch((thrown: unknown) => thrown)
+
+  await intake[Symbol.asyncDispose]()
+  assert.ok(error instanceof ArchiveError)
+  assert.equal(error.code, 'DISK_FAILED')
+  assert.equal(error.details['errno'], 'ENOTDIR')
+  assert.ok(error.hint !== undefined && error.hint.length > 0)
+  assert.ok(error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ENOTDIR')
+})
+
+test('slow calls go side by side from the next batch on, until they are quick again', async (t) => {
+  const { layout } = await makeStore(t)
+  let [nowMs, stepMs] = [0, 0]
+  const choice = new IoChoice(() => (nowMs += stepMs))
+  const isDirect = async (): Promise<boolean> => {
+    const io = choice.next()
+    if (io === systemIo) return false
+    closeSync(await io.open(join(layout.root, 'weightvault.json'), 0, 0))
+    return true
+  }
+  const batches = async (count: number): Promise<number> => {
+    let direct = 0
+    for (let nth = 0; nth < count; nth += 1) if (await isDirect()) direct += 1
+    return direct
+  }
+
+  assert.equal(await batches(20), 20, 'quick')
+  stepMs = 5
+  assert.equal(await batches(1), 1, 'nobody knows yet')
+  const tried = await batches(64)
+  assert.ok(tried > 0 && tried < 8, 'slow, and tried now and then')
+  stepMs = 0
+  await batches(32)
+  assert.equal(await batches(20), 20, 'quick again')
+})

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { HANGS_AFTER_MS } from './campaign-options.ts'
 
 /** A wait without the event loop: nothing else of this process may happen meanwhile. */
 function pauseAll(ms: number): void {
@@ -12,7 +13,8 @@ export function stopProcess(pid: number): boolean {
   } catch {
     return false
   }
-  for (let tries = 0; tries < 1000; tries += 1) {
+  // A call that waits for the disk ends before.
+  for (let tries = 0; tries < HANGS_AFTER_MS; tries += 1) {
     const state = stateOf(pid)
     if (state === 'T') return true
     if (state === undefined || state === 'Z') return false

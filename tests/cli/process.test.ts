@@ -7,11 +7,10 @@ import { test, type TestContext } from 'node:test'
 import { generated } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { SimHub } from '../support/sim-hub/types.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 import { CliFolder } from './cli-harness.ts'
 
 const BIN = join(import.meta.dirname, '../../bin/weightvault.js')
-/** Long enough for a busy machine; every wait ends as soon as what it waits for is there. */
-const DEADLINE_MS = 60_000
 
 interface Running {
   readonly child: ChildProcess
@@ -32,7 +31,7 @@ function start(
   const env = { PATH: process.env['PATH'], HOME: folder.path }
   const child = spawn(process.execPath, [...nodeOptions, program, ...words], { cwd: folder.path, env })
   t.after(() => child.kill('SIGKILL'))
-  const deadline = AbortSignal.timeout(DEADLINE_MS)
+  const deadline = AbortSignal.timeout(HANGS_AFTER_MS)
   let out = ''
   let err = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
@@ -117,7 +116,7 @@ test('SIGINT in the middle of sync ends with 130, keeps what was fetched, and fr
   await using folder = await slowFolder(hub)
   const sync = start(t, folder, ['sync'])
   await sync.says(/^listed/m)
-  await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(DEADLINE_MS))
+  await hub.whenRequested(({ origin }) => origin === 'cdn')
 
   const second = await start(t, folder, ['sync', '--json']).ended()
   sync.child.kill('SIGINT')
@@ -136,7 +135,7 @@ test('run answers status and queue while it works, and SIGTERM ends it with 0', 
   await using folder = await slowFolder(hub)
   const service = start(t, folder, ['run'])
   await service.says(/^listed/m)
-  await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(DEADLINE_MS))
+  await hub.whenRequested(({ origin }) => origin === 'cdn')
 
   const status = await folder.json<{ service: { running: boolean; active: { path: string }[] } }>('status')
   const paused = await folder.json('queue', 'pause')

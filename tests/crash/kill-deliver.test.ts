@@ -13,8 +13,6 @@ import { until } from '../support/until.ts'
 /** What the receivers do with the next message while the program is killed; then they take it. */
 const MOMENTS: readonly ('hang' | 'taken-hang')[] = ['hang', 'taken-hang', 'hang', 'taken-hang']
 
-const DEADLINE_MS = 110_000
-
 function withChannels(hook: AlertReceiver, mail: MailReceiver): string {
   const more = 'min: info, digest: off, allow_private: true'
   return `${WATCH_QWEN}notify:
@@ -30,8 +28,7 @@ test('alerts reach an HTTP and an SMTP receiver at least once, and by id exactly
   await using mail = await MailReceiver.start()
   await using sandbox = await Sandbox.make(hub, withChannels(hook, mail))
   await writeFile(join(sandbox.folder, 'ca.pem'), LOOPBACK_CERT)
-  const start = (): RunningProgram =>
-    sandbox.start(['run'], { env: { NODE_EXTRA_CA_CERTS: 'ca.pem' }, deadlineMs: DEADLINE_MS })
+  const start = (): RunningProgram => sandbox.start(['run'], { env: { NODE_EXTRA_CA_CERTS: 'ca.pem' } })
   const mailIds = (): Set<string> => new Set(mail.messageIds)
   let commit = hub.world.addRepo('Qwen/A-1B', smallModel('a'))
 
@@ -41,31 +38,23 @@ test('alerts reach an HTTP and an SMTP receiver at least once, and by id exactly
     const [seen, mails] = [hook.received.length, mail.attempts]
     if (round > 0) commit = hub.world.commit('Qwen/A-1B', { card: { license: `licence-${round}` } })
     const service = start()
-    await until(
-      'both are in the middle of a message',
-      () => hook.received.length > seen && mail.attempts > mails,
-      DEADLINE_MS,
-    )
+    await until('both are in the middle of a message', () => hook.received.length > seen && mail.attempts > mails)
     service.kill('SIGKILL')
     assert.equal((await service.ended).signal, 'SIGKILL')
   }
   hook.behaviour = 200
   mail.behaviour = 'take'
   const last = start()
-  const owed = await until(
-    'the last commit is sealed and everything up to it delivered',
-    async () => {
-      const events = await sandbox.events()
-      const isSealed = events.some(({ type, after }) => type === 'snapshot-sealed' && after === commit)
-      const ids = events.map(({ id }) => id)
-      return isSealed &&
-        mail.received.some(({ raw }) => raw.includes(`licence-${MOMENTS.length - 1}`)) &&
-        isEvery(ids, hook)
-        ? ids
-        : undefined
-    },
-    DEADLINE_MS,
-  )
+  const owed = await until('the last commit is sealed and everything up to it delivered', async () => {
+    const events = await sandbox.events()
+    const isSealed = events.some(({ type, after }) => type === 'snapshot-sealed' && after === commit)
+    const ids = events.map(({ id }) => id)
+    return isSealed &&
+      mail.received.some(({ raw }) => raw.includes(`licence-${MOMENTS.length - 1}`)) &&
+      isEvery(ids, hook)
+      ? ids
+      : undefined
+  })
   last.kill('SIGTERM')
   assert.equal((await last.ended).code, 0)
 

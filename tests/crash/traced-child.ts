@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 
 const CHILD = new URL('./ingest-loop.ts', import.meta.url).pathname
 /** The system calls that change names, bytes or durability; Node makes none of the others for these. */
@@ -56,7 +57,7 @@ export function runTraced(
   const command = [process.execPath, CHILD, root, String(index), String(index + 1)]
   const run = spawnSync('strace', [...options, ...command], {
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: HANGS_AFTER_MS,
     env: { PATH: process.env['PATH'], UV_THREADPOOL_SIZE: '1', NODE_COMPILE_CACHE: join(folder, 'compiled') },
   })
   assert.equal(run.error, undefined)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { acquireArchiveLock } from '../../src/db/archive-lock.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 
 const CHILD = new URL('./hold-lock.ts', import.meta.url).pathname
 
@@ -18,7 +19,7 @@ function temporaryFolder(t: TestContext): string {
 async function startHolder(t: TestContext, root: string): Promise<{ child: ChildProcess; said: string }> {
   const child = spawn(process.execPath, [CHILD, root], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
-  const [data] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(120_000) })) as [Buffer]
+  const [data] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(HANGS_AFTER_MS) })) as [Buffer]
   return { child, said: data.toString() }
 }
 

@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test'
 import Database from 'better-sqlite3'
 import { openCatalog } from '../../src/db/open-catalog.ts'
 import type { Catalog } from '../../src/catalog-port.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 import { ANY_JOB, commitOf, eventOf, listingRecordOf, quietLog, refOf, smallFile } from './catalog-fixtures.ts'
 
 /** Lets a process write a catalog and die in the middle of a transaction; opens what it left. */
@@ -18,7 +19,7 @@ async function openAfterKill(t: TestContext, moment: 'listing' | 'poll' | 'migra
   const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), path, moment], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  const [, signal] = (await once(child, 'exit', { signal: AbortSignal.timeout(120_000) })) as [
+  const [, signal] = (await once(child, 'exit', { signal: AbortSignal.timeout(HANGS_AFTER_MS) })) as [
     number | null,
     string | null,
   ]

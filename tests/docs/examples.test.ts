@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 import { examplesOf, type Example } from './runnable.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const DEADLINE_MS = 60_000
 
 const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: ROOT })]
 const examples = pages.flatMap(examplesOf)
@@ -25,7 +25,7 @@ function run(script: string, folder: string, bin: string) {
   return spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: folder,
     encoding: 'utf8',
-    timeout: DEADLINE_MS,
+    timeout: HANGS_AFTER_MS,
     env: { PATH: `${bin}${delimiter}${PATH}`, HOME: folder, HF_ENDPOINT: 'http://127.0.0.1:9', LC_ALL: 'C.UTF-8' },
   })
 }

@@ -74,7 +74,7 @@ test('matchGlob means what the table of all prefixes means', () => {
 })
 
 // A backtracking matcher would need longer than the universe has for the first of these.
-test('matchGlob does not explode on any pattern', { timeout: 120_000 }, () => {
+test('matchGlob does not explode on any pattern', () => {
   assert.equal(matchGlob('*a'.repeat(500), 'a'.repeat(5000)), true)
   assert.equal(matchGlob(`${'*a'.repeat(500)}b`, 'a'.repeat(5000)), false)
   assert.equal(matchGlob(`${'*?'.repeat(500)}b`, 'a'.repeat(5000)), false)

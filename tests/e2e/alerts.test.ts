@@ -7,29 +7,25 @@ import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { smallModel } from '../support/small-model.ts'
 import { until } from '../support/until.ts'
 
-const DEADLINE_MS = 90_000
-
 test('a channel that is added while the service runs is told of what comes; no address gets into output, log or archive', async () => {
   await using hub = await startSimHub()
   hub.world.addRepo('Qwen/A-1B', smallModel('a'))
   await using receiver = await AlertReceiver.start()
   await using sandbox = await Sandbox.make(hub)
-  const service = sandbox.start(['run', '--log-level', 'debug'], { deadlineMs: 2 * DEADLINE_MS })
-  await service.whenPrinted(/sealed .*Qwen\/A-1B/, DEADLINE_MS)
+  const service = sandbox.start(['run', '--log-level', 'debug'])
+  await service.whenPrinted(/sealed .*Qwen\/A-1B/)
   const past = (await sandbox.events()).map(({ id }) => id)
 
   const yaml = await readFile(sandbox.configFile, 'utf8')
   const channel = `{ to: "${receiver.url}/C4N4RY", secret: C4N4RY, min: info, digest: off, allow_private: true }`
   await writeFile(sandbox.configFile, `${yaml}notify: [${channel}]\n`)
-  await service.whenPrinted(/configuration read again/, DEADLINE_MS)
+  await service.whenPrinted(/configuration read again/)
   receiver.behaviour = 403
   hub.world.commit('Qwen/A-1B', { card: { license: 'other', license_name: 'closed' } })
-  await service.whenPrinted(/alert not sent/, DEADLINE_MS)
+  await service.whenPrinted(/alert not sent/)
   receiver.behaviour = 200
-  await until(
-    'the change of the licence is told',
-    () => receiver.taken.some(({ events }) => events.some(({ type }) => type === 'license-changed')),
-    DEADLINE_MS,
+  await until('the change of the licence is told', () =>
+    receiver.taken.some(({ events }) => events.some(({ type }) => type === 'license-changed')),
   )
   const status = await sandbox.run(['status', '--json'])
   const list = await sandbox.run(['notify'])

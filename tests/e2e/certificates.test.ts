@@ -36,7 +36,8 @@ async function syncOver(
   return { code, heldWeights, said: stdout + stderr }
 }
 
-suite('certificates', { concurrency: 2 }, () => {
+// Most of the time they wait for the next try.
+suite('certificates', { concurrency: 6 }, () => {
   test('an authority that the user trusts is trusted on every way', async () => {
     const { code, heldWeights, said } = await syncOver(undefined, true)
 

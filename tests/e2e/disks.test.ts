@@ -17,14 +17,14 @@ import { generated } from '../support/content/generated.ts'
 import { journalEvents, provenBlobs } from '../support/held-files.ts'
 import { HurriedClock } from '../support/hurried-clock.ts'
 import { mountTmpfs, type SmallDisk } from '../support/mount-tmpfs.ts'
-import { RunningService } from '../support/running-service.ts'
+import { EVERY_MINUTE, RunningService } from '../support/running-service.ts'
 import { Sandbox, WATCH_QWEN } from '../support/sandbox.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { SimHub, SimHubOptions } from '../support/sim-hub/types.ts'
 import { smallModel } from '../support/small-model.ts'
 
 const MIB = 1024 * 1024
-const NO_RESERVE = WATCH_QWEN.replace('reserve: 1MB', 'reserve: 0B')
+const NO_RESERVE = EVERY_MINUTE.replace('reserve: 1MB', 'reserve: 0B')
 
 async function hubWith(files: number, bytes: number, options?: SimHubOptions): Promise<SimHub> {
   const hub = await startSimHub({ pieceBytes: 'large', ...options })
@@ -94,7 +94,7 @@ suite('a disk that is not there', { concurrency: 2 }, () => {
     hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 20_000, everyMs: 2 } })
     await using sandbox = await Sandbox.make(hub)
     const program = sandbox.start(['sync', '--json'])
-    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
+    await hub.whenRequested(({ origin }) => origin === 'cdn')
     renameSync(sandbox.root, `${sandbox.root}-away`)
     mkdirSync(sandbox.root)
 
@@ -138,7 +138,7 @@ suite('a disk that is not there', { concurrency: 2 }, () => {
     await using sandbox = await Sandbox.make(hub, WATCH_QWEN.replace('reserve: 1MB', 'reserve: 0B'))
     const root = join(disk.at, 'archive')
     const program = sandbox.start(['sync', '--json', '--archive', root])
-    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
+    await hub.whenRequested(({ origin }) => origin === 'cdn')
     disk.detach()
 
     const { code, stdout } = await program.ended
@@ -176,7 +176,7 @@ suite('a disk that takes no writes', { concurrency: 2 }, () => {
     hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 20_000, everyMs: 2 } })
     await using sandbox = await onDisk(hub, disk)
     const program = sandbox.start(['sync', '--json'])
-    await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
+    await hub.whenRequested(({ origin }) => origin === 'cdn')
     const filler = join(disk.at, 'filler')
     fillUp(filler)
 
@@ -250,7 +250,7 @@ suite('a disk that takes no writes', { concurrency: 2 }, () => {
     await using service = await RunningService.start(hub, clock, NO_RESERVE, disk.at)
     await service.when('downloads run', () => hub.bytesServed() > 200_000)
     const filler = join(disk.at, 'filler')
-    writeFileSync(filler, Buffer.alloc(freeBytes(disk)))
+    fillUp(filler)
     const since = clock.now()
     await service.when('an hour on a full disk', () => clock.now() - since > 3_600_000)
 

@@ -5,7 +5,6 @@ import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { smallModel } from '../support/small-model.ts'
 import { until } from '../support/until.ts'
 
-const DEADLINE_MS = 90_000
 const SECRET = 'secret-of-sixteen'
 
 test('a webhook makes the service look long before its time; what it claims is asked about, not believed', async () => {
@@ -19,8 +18,8 @@ budget: { total: 100GB, reserve: 1MB }
 watch:
   - { org: Qwen, every: 7d }
 `)
-  const service = sandbox.start(['run', '--log-level', 'info'], { deadlineMs: 2 * DEADLINE_MS })
-  await service.whenPrinted(/sealed .*Qwen\/A-1B/, DEADLINE_MS)
+  const service = sandbox.start(['run', '--log-level', 'info'])
+  await service.whenPrinted(/sealed .*Qwen\/A-1B/)
   const origin = /"origin":"(http:\/\/127\.0\.0\.1:\d+)"/.exec(service.output)?.[1] ?? ''
   const commit = hub.world.commit('Qwen/A-1B', { card: { license: 'mit' } })
   const payload = {
@@ -37,14 +36,10 @@ watch:
 
   assert.equal((await post('wrong')).status, 401)
   assert.equal((await post(SECRET)).status, 202)
-  const [updated] = await until(
-    'the new commit is noticed',
-    async () => {
-      const found = (await sandbox.events()).filter(({ type }) => type === 'repo-updated')
-      return found.length > 0 && found
-    },
-    DEADLINE_MS,
-  )
+  const [updated] = await until('the new commit is noticed', async () => {
+    const found = (await sandbox.events()).filter(({ type }) => type === 'repo-updated')
+    return found.length > 0 && found
+  })
   const feed = await (await fetch(`${origin}/feeds/events.json?min=info`)).text()
   service.kill('SIGTERM')
 

@@ -20,8 +20,10 @@ import { configText } from '../support/sandbox.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { smallModel } from '../support/small-model.ts'
 import { spawnProgram } from '../support/spawn-program.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+/** Where no registry answers, npm tries for minutes. */
 const INSTALL_WITHIN_MS = 40_000
 
 function newFolder(t: TestContext, name: string): string {
@@ -31,7 +33,7 @@ function newFolder(t: TestContext, name: string): string {
 }
 
 /** A command with the pinned Node first on its path, as `npm` of a person who installed it would run. */
-function run(command: string, args: readonly string[], cwd: string, timeout = INSTALL_WITHIN_MS) {
+function run(command: string, args: readonly string[], cwd: string, timeout = HANGS_AFTER_MS) {
   const path = `${dirname(process.execPath)}:${process.env['PATH']}`
   return spawnSync(command, args, { cwd, encoding: 'utf8', timeout, env: { ...process.env, PATH: path } })
 }
@@ -79,6 +81,7 @@ function install(t: TestContext, tarball: string): string {
     'npm',
     ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball],
     folder,
+    INSTALL_WITHIN_MS,
   )
   if (installed.status === 0) return join(folder, 'node_modules', '.bin', 'weightvault')
   t.diagnostic(

@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import { generated } from '../support/content/generated.ts'
 import { provenBlobs } from '../support/held-files.ts'
 import { HurriedClock } from '../support/hurried-clock.ts'
-import { RunningService } from '../support/running-service.ts'
+import { EVERY_MINUTE, RunningService } from '../support/running-service.ts'
 import { configText, Sandbox, WATCH_QWEN } from '../support/sandbox.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { SimHub } from '../support/sim-hub/types.ts'
@@ -28,19 +28,17 @@ async function stallingHub(): Promise<{ hub: SimHub; heal: () => void }> {
 }
 
 suite('the service as a process', { concurrency: 3 }, () => {
-  test('the first SIGTERM ends it within ten seconds with exit 0, and no arrived byte is fetched again', async () => {
+  test('the first SIGTERM ends it with exit 0 while a transfer is silent, and no arrived byte is fetched again', async () => {
     const { hub, heal } = await stallingHub()
     await using _hub = hub
     await using sandbox = await Sandbox.make(hub)
     const service = sandbox.start(['run'])
     await sandbox.whenPartialHas(8 * MIB)
-    const askedMs = performance.now()
     service.kill('SIGTERM')
 
     const ended = await service.ended
 
     assert.equal(ended.code, 0, ended.stdout + ended.stderr)
-    assert.ok(performance.now() - askedMs < 10_000)
     assert.match(ended.stdout, /safe/)
     heal()
     const served = hub.bytesServed()
@@ -61,7 +59,7 @@ suite('the service as a process', { concurrency: 3 }, () => {
     ] as const) {
       hub.clearRequests()
       const service = sandbox.start(['run'])
-      await hub.whenRequested(({ origin }) => origin === 'cdn', AbortSignal.timeout(120_000))
+      await hub.whenRequested(({ origin }) => origin === 'cdn')
       for (const signal of signals) service.kill(signal)
       const { code } = await service.ended
       assert.ok(
@@ -149,7 +147,7 @@ suite('the service as a process', { concurrency: 3 }, () => {
     await using sandbox = await Sandbox.make(hub)
     const service = sandbox.start(['run'])
 
-    await service.whenPrinted(/unreachable.*npm run demo/s, 50_000)
+    await service.whenPrinted(/unreachable.*npm run demo/s)
     service.kill('SIGTERM')
 
     assert.equal((await service.ended).code, 0)
@@ -163,7 +161,7 @@ suite('the service over hours', { concurrency: 2 }, () => {
     hub.world.addRepo('Qwen/A-1B', smallModel('a'))
     hub.world.addRepo('unsloth/B-1B', smallModel('b'))
     await hub.setOnline(false)
-    const yaml = `${WATCH_QWEN}  - { user: unsloth, every: 10m }\n`
+    const yaml = `${EVERY_MINUTE}  - { user: unsloth, every: 10m }\n`
     await using service = await RunningService.start(hub, clock, yaml)
     const start = clock.now()
 
@@ -210,12 +208,12 @@ suite('the service over hours', { concurrency: 2 }, () => {
     const clock = new HurriedClock()
     await using hub = await startSimHub({ now: clock.now })
     hub.world.addRepo('Qwen/A-1B', smallModel('a'))
-    const metadata = WATCH_QWEN.replace('every: 1s', 'every: 1s, keep: { files: metadata }')
+    const metadata = EVERY_MINUTE.replace('every: 1m', 'every: 1m, keep: { files: metadata }')
     await using service = await RunningService.start(hub, clock, metadata)
     await service.whenSeen('snapshot-sealed', 1)
     const file = `${service.folder}/weightvault.yaml`
 
-    await writeFile(file, configText(hub))
+    await writeFile(file, configText(hub, EVERY_MINUTE))
     await service.whenSeen('snapshot-sealed', 2)
     await writeFile(file, 'watch: 7\n')
     hub.world.addRepo('Qwen/B-1B', smallModel('b'))

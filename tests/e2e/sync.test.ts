@@ -35,9 +35,10 @@ suite('sync against the simulated Hub', { concurrency: 3 }, () => {
   })
 
   test('stays within the quota: not a single 429', async () => {
-    await using hub = await startSimHub({ quotas: { api: 40, windowSeconds: 2 } })
+    const clock = new HurriedClock()
+    await using hub = await startSimHub({ now: clock.now, quotas: { api: 40 } })
     for (let at = 0; at < 60; at += 1) hub.world.addRepo(`Qwen/M${at}-1B`, smallModel(`m${at}`, 500))
-    await using vault = await TestVault.open(hub)
+    await using vault = await TestVault.open(hub, DEFAULT_YAML, clock)
 
     const result = await vault.sync()
 

@@ -11,7 +11,7 @@ import { readEndpoint } from '../../src/hub/endpoint.ts'
 import { readRedirect } from '../../src/hub/redirects.ts'
 import { readTarget } from '../../src/hub/url-target.ts'
 import type { ResolvedFile } from '../../src/ports.ts'
-import { hubFile, hubUnderTest, readAll, repoRef, SHORT_DEADLINES } from './support/hub-under-test.ts'
+import { hubFile, hubUnderTest, readAll, repoRef, SHORT_MS } from './support/hub-under-test.ts'
 import { reply, startRawServer } from './support/raw-server.ts'
 import { SELF_SIGNED_CERT, SELF_SIGNED_KEY } from './support/self-signed.ts'
 import { until } from './support/until.ts'
@@ -102,8 +102,7 @@ test('a Hub by name is connected at the addresses that were checked, one that is
 test('a name that does not resolve, or never does, costs a bounded time', async () => {
   const silent: ResolveName = () => undefined
   for (const resolveName of [resolver({}), silent]) {
-    const deadlines = { ...SHORT_DEADLINES, connectMs: 100 }
-    await using it = hubUnderTest('http://hub.test', { resolveName, deadlines })
+    await using it = hubUnderTest('http://hub.test', { resolveName, deadlines: { connectMs: SHORT_MS } })
 
     await assert.rejects(it.hub.askRepo(repoRef('Qwen/A'), signal), (error: Error & { code: string }) => {
       assert.equal(error.code, 'HUB_UNREACHABLE')

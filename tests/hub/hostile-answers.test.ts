@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { gzipSync } from 'node:zlib'
 import { test } from 'node:test'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
-import { hubUnderTest, repoRef, SHORT_DEADLINES } from './support/hub-under-test.ts'
+import { type HubUnderTest, hubUnderTest, repoRef, SHORT_MS } from './support/hub-under-test.ts'
 import { reply, startRawServer } from './support/raw-server.ts'
 import { until } from './support/until.ts'
 
@@ -10,24 +10,30 @@ const { signal } = new AbortController()
 const ROW = { _id: 'a'.repeat(24), id: 'Qwen/A', sha: 'c'.repeat(40) }
 const ROWS = JSON.stringify([ROW])
 
-/** Lists an owner from a server that always answers the same, then closes or stays. */
-async function listFrom(answer: Buffer | string, stayOpen = false) {
+/** Lists an owner from a server that always answers the same, then closes or stays. Says how, and after how many tries. */
+async function listFrom(
+  answer: Buffer | string,
+  stayOpen = false,
+): Promise<{ code: string | undefined; tries: number }> {
   await using hub = await startRawServer((_, socket) => {
     if (stayOpen) socket.write(answer)
     else socket.end(answer)
   })
-  const deadlines = { ...SHORT_DEADLINES, headersMs: 60, idleMs: 60 }
-  await using it = hubUnderTest(hub.origin, { deadlines })
-  try {
-    return await it.hub.listOwner('Qwen', 'model', signal)
-  } catch (thrown) {
-    return { code: (thrown as { code?: string }).code, requests: hub.requests.length, thrown }
-  }
+  await using it = hubUnderTest(hub.origin, stayOpen ? { deadlines: { headersMs: SHORT_MS, idleMs: SHORT_MS } } : {})
+  const code = await it.hub.listOwner('Qwen', 'model', signal).then(
+    () => 'accepted',
+    (thrown: { code?: string }) => thrown.code,
+  )
+  return { code, tries: triesOf(it) }
 }
 
-async function codeOf(answer: Buffer | string, stayOpen = false): Promise<string | undefined> {
-  const result = await listFrom(answer, stayOpen)
-  return 'code' in result ? result.code : 'accepted'
+/** As the client counts: a server may not have seen yet what was given up in time. */
+function triesOf({ clock }: HubUnderTest): number {
+  return clock.sleeps.length + 1
+}
+
+async function codeOf(answer: Buffer | string): Promise<string | undefined> {
+  return (await listFrom(answer)).code
 }
 
 test('an API answer in gzip that breaks off, is damaged, or goes on is never taken for a whole one', async () => {
@@ -89,8 +95,7 @@ test('an API answer that breaks off is asked for again, a bounded number of time
     `HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n5\r\n[    \r\n`,
     '',
   ]) {
-    const result = await listFrom(answer)
-    assert.deepEqual('code' in result && [result.code, result.requests], ['HUB_UNREACHABLE', 5], answer)
+    assert.deepEqual(await listFrom(answer), { code: 'HUB_UNREACHABLE', tries: 5 }, answer)
   }
 })
 
@@ -116,8 +121,7 @@ test('an answer that is not HTTP, or is so in two ways, is refused', async () =>
 test('a Hub that does not answer, or stops answering, costs a bounded time', async () => {
   const head = `HTTP/1.1 200 X\r\ncontent-length: ${ROWS.length}\r\n\r\n`
   for (const answer of ['', 'HTTP/1.1 200 X\r\n', head, head + ROWS.slice(0, 5), head + ROWS.slice(0, -1)]) {
-    const result = await listFrom(answer, true)
-    assert.deepEqual('code' in result && [result.code, result.requests], ['HUB_UNREACHABLE', 5], answer)
+    assert.deepEqual(await listFrom(answer, true), { code: 'HUB_UNREACHABLE', tries: 5 }, answer)
   }
 })
 
@@ -128,7 +132,7 @@ test('a Hub that sends early hints for ever costs a bounded time', async () => {
     }
     hint()
   })
-  await using it = hubUnderTest(hub.origin, { deadlines: { ...SHORT_DEADLINES, headersMs: 60 } })
+  await using it = hubUnderTest(hub.origin, { deadlines: { headersMs: SHORT_MS } })
 
   await assert.rejects(it.hub.listOwner('Qwen', 'model', signal), { code: 'HUB_UNREACHABLE' })
 })
@@ -143,10 +147,10 @@ test('a whole answer has a deadline, however steadily it drips', async () => {
     }
     drip()
   })
-  await using it = hubUnderTest(hub.origin, { deadlines: { ...SHORT_DEADLINES, answerMs: 80 } })
+  await using it = hubUnderTest(hub.origin, { deadlines: { answerMs: SHORT_MS } })
 
   await assert.rejects(it.hub.listOwner('Qwen', 'model', signal), { code: 'HUB_UNREACHABLE' })
-  assert.equal(hub.requests.length, 5)
+  assert.equal(triesOf(it), 5)
 })
 
 test('what passes by itself is waited out: a broken connection, 408, 500, 502, 503, 504', async () => {

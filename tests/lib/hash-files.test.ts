@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { HashPool } from '../../src/lib/hash-files.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 
 const MIB = 1024 * 1024
 const folder = mkdtempSync(join(tmpdir(), 'wv-hash-'))
@@ -183,7 +184,10 @@ test('a pool that was not closed does not keep the process alive', () => {
     const digests = await new HashPool().hashFile(${JSON.stringify(path)}, new AbortController().signal)
     process.stdout.write(String(digests.size))`
 
-  const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 120_000, encoding: 'utf8' })
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    timeout: HANGS_AFTER_MS,
+    encoding: 'utf8',
+  })
 
   assert.equal(run.stdout, '400000', run.stderr)
   assert.equal(run.status, 0)

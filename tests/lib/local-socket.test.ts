@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { localSocketPath, requestLocally, serveLocally } from '../../src/lib/local-socket.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 
 async function inFolder(work: (path: string, folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'wv-socket-'))
@@ -70,7 +71,7 @@ test('serveLocally ends a client that sends without end', async () => {
       })
       socket.on('error', () => undefined).once('close', () => resolve())
       socket.once('end', resolve)
-      socket.setTimeout(10_000, () => reject(new Error('still open')))
+      socket.setTimeout(HANGS_AFTER_MS, () => reject(new Error('still open')))
     })
   })
 })

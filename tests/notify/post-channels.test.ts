@@ -11,14 +11,14 @@ import { sendNtfy } from '../../src/notify/ntfy.ts'
 import { sendSlack } from '../../src/notify/slack.ts'
 import { sendWebhook, webhookSignature } from '../../src/notify/webhook.ts'
 import { AlertReceiver } from '../support/alert-receiver.ts'
-import { until } from '../support/until.ts'
+import { HANGS_AFTER_MS, until } from '../support/until.ts'
 import { hostileAlert } from './alerts.ts'
 
 const never = new AbortController().signal
 const message = { headers: {}, body: '{}' }
 
 function targetOf(receiver: AlertReceiver, path = '/x') {
-  return { url: `${receiver.url}${path}`, allowPrivate: true, proxy: undefined, deadlineMs: 5000 }
+  return { url: `${receiver.url}${path}`, allowPrivate: true, proxy: undefined, deadlineMs: HANGS_AFTER_MS }
 }
 
 function bodyOf(receiver: AlertReceiver): Record<string, unknown> {
@@ -130,7 +130,7 @@ test('postOnce bounds what a receiver does: silence, resets, huge answers, error
   const outcomes: string[] = []
   for (const behaviour of ['hang', 'reset', 'after-reset', 'huge', 404, 500, 429] as const) {
     receiver.behaviour = behaviour
-    const target = { ...targetOf(receiver), deadlineMs: behaviour === 'hang' ? 200 : 5000 }
+    const target = { ...targetOf(receiver), ...(behaviour === 'hang' ? { deadlineMs: 200 } : {}) }
     const outcome = await postOnce(target, message, never).then(
       () => 'taken',
       (error: { code: string }) => error.code,

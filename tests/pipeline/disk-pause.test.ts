@@ -20,7 +20,7 @@ import { until } from '../support/until.ts'
 const MIB = 1024 * 1024
 const YAML = `budget: { total: 100GB, reserve: 0B }
 watch:
-  - { org: Qwen, every: 1s }
+  - { org: Qwen, every: 1m }
 `
 
 function refusal(code: 'DISK_FULL' | 'DISK_FAILED' | 'ARCHIVE_READ_ONLY', details = {}): ArchiveError {

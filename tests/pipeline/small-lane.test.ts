@@ -73,7 +73,7 @@ test('a run that is stopped gives every small file back', async () => {
   const stop = new AbortController()
   hub.faults.add({ path: /part-9\.txt/, stall: 'before-headers' })
   const running = runJobs(bindProgress(vault.archive, vault.progress), undefined, stop.signal)
-  await hub.whenRequested((request) => request.path.includes('part-9.txt'), AbortSignal.timeout(30_000))
+  await hub.whenRequested((request) => request.path.includes('part-9.txt'))
 
   stop.abort()
 

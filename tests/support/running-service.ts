@@ -6,10 +6,13 @@ import { runService } from '../../src/daemon.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import type { Clock } from '../../src/ports.ts'
-import { configText } from './sandbox.ts'
+import { configText, WATCH_QWEN } from './sandbox.ts'
 import type { SimHub } from './sim-hub/types.ts'
 import { RecordedProgress } from './test-vault.ts'
 import { until } from './until.ts'
+
+/** An hour that passes in no time is 60 polls then, not 3,600. */
+export const EVERY_MINUTE = WATCH_QWEN.replace('every: 1s', 'every: 1m')
 
 /** The real service in this process, with a clock of the test's. */
 export class RunningService implements AsyncDisposable {
@@ -29,7 +32,12 @@ export class RunningService implements AsyncDisposable {
   }
 
   /** @param at an existing folder for the configuration and the archive; it stays then */
-  static async start(hub: Pick<SimHub, 'url'>, clock: Clock, yaml?: string, at?: string): Promise<RunningService> {
+  static async start(
+    hub: Pick<SimHub, 'url'>,
+    clock: Clock,
+    yaml = EVERY_MINUTE,
+    at?: string,
+  ): Promise<RunningService> {
     const folder = at ?? (await mkdtemp(join(tmpdir(), 'weightvault-service-')))
     const file = join(folder, 'weightvault.yaml')
     await writeFile(file, configText(hub, yaml))

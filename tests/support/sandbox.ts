@@ -1,15 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LoggedEvent } from '../../src/domain/events.ts'
 import type { SimHub } from './sim-hub/types.ts'
-import { until } from './until.ts'
+import { HANGS_AFTER_MS, until } from './until.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/weightvault.js', import.meta.url))
-const DEADLINE_MS = 55_000
 /** Compiled code of the program, shared by all calls of this test file. */
 const CACHES = mkdtempSync(join(tmpdir(), 'weightvault-cache-'))
 process.on('exit', () => rmSync(CACHES, { recursive: true, force: true }))
@@ -57,7 +56,7 @@ export class RunningProgram {
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text))
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
-    this.ended = this.#wait(args, options.deadlineMs ?? DEADLINE_MS)
+    this.ended = this.#wait(args, options.deadlineMs ?? HANGS_AFTER_MS)
     this.ended.catch(() => undefined)
   }
 
@@ -70,16 +69,12 @@ export class RunningProgram {
     this.child.kill(signal)
   }
 
-  async whenPrinted(pattern: RegExp, deadlineMs = 150_000): Promise<void> {
-    await until(
-      `${String(pattern)} printed`,
-      () => {
-        if (pattern.test(this.output)) return true
-        if (this.child.exitCode === null && this.child.signalCode === null) return false
-        throw new Error(`ended without printing ${String(pattern)}:\n${this.output}`)
-      },
-      deadlineMs,
-    )
+  async whenPrinted(pattern: RegExp): Promise<void> {
+    await until(`${String(pattern)} printed`, () => {
+      if (pattern.test(this.output)) return true
+      if (this.child.exitCode === null && this.child.signalCode === null) return false
+      throw new Error(`ended without printing ${String(pattern)}:\n${this.output}`)
+    })
   }
 
   #wait(args: readonly string[], deadlineMs: number): Promise<Ended> {
@@ -154,15 +149,13 @@ export class Sandbox implements AsyncDisposable {
     return readFile(join(this.root, ...path), 'utf8')
   }
 
-  /** Waits until an unfinished download has so many bytes on disk. */
+  /** Waits until an unfinished download has so many bytes on disk. Its size says little: they come in any order. */
   async whenPartialHas(bytes: number): Promise<void> {
     const folder = join(this.root, 'partial')
     await until(`${bytes} bytes in a partial file`, async () => {
-      const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.part'))
-      const sizes = await Promise.all(
-        names.map(async (name) => (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0),
-      )
-      return sizes.some((size) => size >= bytes)
+      const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.pieces'))
+      const journals = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')))
+      return journals.some((text) => arrivedBytes(text) >= bytes)
     })
   }
 
@@ -171,6 +164,14 @@ export class Sandbox implements AsyncDisposable {
     await Promise.allSettled([...this.#running].map((program) => program.ended))
     await rm(this.folder, { recursive: true, force: true })
   }
+}
+
+/** What a journal of pieces says: a line each, with index, length and checksum; the last one of an index holds. */
+function arrivedBytes(journal: string): number {
+  const lengths = new Map(
+    [...journal.matchAll(/^(\d+) (\d+) [0-9a-f]{8}\n/gm)].map(([, index, length]) => [index, length]),
+  )
+  return [...lengths.values()].reduce((sum, length) => sum + Number(length), 0)
 }
 
 export const WATCH_QWEN = `budget: { total: 100GB, reserve: 1MB }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { HANGS_AFTER_MS } from './until.ts'
 
 /** Runs a JavaScript file with this Node in an environment that holds nothing of the user's own. */
 export async function spawnProgram(
@@ -12,7 +13,7 @@ export async function spawnProgram(
     cwd,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 240_000,
+    timeout: HANGS_AFTER_MS,
   })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

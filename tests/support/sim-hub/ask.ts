@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { HANGS_AFTER_MS } from '../until.ts'
 
 /** An answer exactly as it came: no redirect followed, nothing decompressed. */
 export interface Answer {
@@ -36,7 +37,7 @@ export function ask(url: string, options: AskOptions = {}): Promise<Answer> {
       path: path === '' ? '/' : path,
       method: options.method ?? 'GET',
       agent: false,
-      signal: options.signal ?? AbortSignal.timeout(120_000),
+      signal: options.signal ?? AbortSignal.timeout(HANGS_AFTER_MS),
       ...(options.headers && { headers: options.headers }),
     },
     (incoming) => {

@@ -1,4 +1,5 @@
 import { EventEmitter, on as eventsOf } from 'node:events'
+import { HANGS_AFTER_MS } from '../until.ts'
 import { answer, type Exchange } from './exchange.ts'
 import { createFaults } from './faults.ts'
 import { withDefaults } from './options.ts'
@@ -60,7 +61,7 @@ export async function startSimHub(given: SimHubOptions = {}): Promise<SimHub> {
     faults,
     requests,
     clearRequests: () => void requests.splice(0),
-    async whenRequested(matches, signal) {
+    async whenRequested(matches, signal = AbortSignal.timeout(HANGS_AFTER_MS)) {
       const known = requests.find(matches)
       if (known !== undefined) return known
       for await (const [request] of eventsOf(arrivals, 'request', { signal }) as AsyncIterable<[SeenRequest]>) {
@@ -70,8 +71,7 @@ export async function startSimHub(given: SimHubOptions = {}): Promise<SimHub> {
     },
     bytesServed: () => fileBytes,
     async setOnline(on) {
-      if (on) await Promise.all([hub.start(), cdn.start()])
-      else await stop()
+      await Promise.all([hub, cdn].map((origin) => (on ? origin.goOnline() : origin.goOffline())))
     },
     setQuotas(quotas) {
       options.quotas = quotas

@@ -204,9 +204,10 @@ export interface SimHub extends AsyncDisposable {
   clearRequests(): void
   /**
    * The first recorded request that matches, now or as soon as one arrives (its `status` may still be 0).
+   * @param signal default: the bound of whatever a test waits for
    * @throws the signal's reason when none came
    */
-  whenRequested(matches: (request: SeenRequest) => boolean, signal: AbortSignal): Promise<SeenRequest>
+  whenRequested(matches: (request: SeenRequest) => boolean, signal?: AbortSignal): Promise<SeenRequest>
   /** File bytes written so far by the CDN and resolve-cache. */
   bytesServed(): number
   /** `false`: connections are cut and refused (ECONNREFUSED); `true`: listens on the same ports again. */

@@ -39,11 +39,18 @@ export async function writeBlockChecks(layout: Layout, sha256: Sha256, checks: B
   const fresh = layout.unnamedChecks(sha256)
   await mkdir(dirname(path), { recursive: true, mode: 0o750 })
   await unlinkIfThere(fresh)
-  {
-    await using handle = await open(fresh, OPEN_NEW, 0o440)
-    await writeAll(handle, Buffer.from(printBlockChecks(sha256, checks)), 0)
+  try {
+    await writeNew(fresh, printBlockChecks(sha256, checks))
+    await rename(fresh, path)
+  } catch (error) {
+    await unlinkIfThere(fresh).catch(() => undefined)
+    throw error
   }
-  await rename(fresh, path)
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  await using handle = await open(path, OPEN_NEW, 0o440)
+  await writeAll(handle, Buffer.from(text), 0)
 }
 
 /** What was kept for a blob; undefined where there is nothing or nothing that can be believed. @throws errno errors */

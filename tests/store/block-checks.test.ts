@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { parseBlockChecks, printBlockChecks, writeBlockChecks } from '../../src/store/block-checks.ts'
@@ -17,6 +17,15 @@ test('block checks are read as they were written', async (t) => {
   await writeBlockChecks(layout, sha256, CHECKS)
 
   assert.deepEqual(await store.blockChecks(sha256), CHECKS)
+})
+
+test('writeBlockChecks that fails leaves nothing behind', async (t) => {
+  const { layout } = await makeStore(t)
+  mkdirSync(layout.blockChecks(sha256), { recursive: true })
+
+  await assert.rejects(writeBlockChecks(layout, sha256, CHECKS), { code: 'EISDIR' })
+
+  assert.deepEqual(readdirSync(layout.partial), [])
 })
 
 test('parseBlockChecks believes nothing that is torn, changed or of another blob', async (t) => {

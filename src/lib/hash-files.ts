@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { OPEN_EXISTING } from './fs-durable.ts'
 import { BlockMemory } from './block-memory.ts'
 import type { FileIdentity, GitOidWish, HashRequest, HashResult, Span } from './hash-files-worker.ts'
@@ -55,11 +56,14 @@ export class HashPool implements AsyncDisposable {
   readonly memory = new BlockMemory()
   readonly #workers: HashWorker[] = []
   readonly #maxWorkers: number
+  /** For files that arrive: the sockets want a processor, too. */
+  readonly #maxFollowing: number
   #nextSession = 1
   #isClosed = false
 
   constructor(maxWorkers: 1 | 2 = 2) {
     this.#maxWorkers = maxWorkers
+    this.#maxFollowing = availableParallelism() < 4 ? 1 : maxWorkers
   }
 
   /**
@@ -109,7 +113,7 @@ export class HashPool implements AsyncDisposable {
     path: string,
     { size, gitOid, isDirect }: { readonly size: number; readonly gitOid: GitOidWish; readonly isDirect: boolean },
   ): FileFollower {
-    return this.#openSession(path, { mode: 'digest', size, gitOid, isDirect })
+    return this.#openSession(path, { mode: 'digest', size, gitOid, isDirect }, this.#maxFollowing)
   }
 
   /** Ends the threads; what is running rejects. */
@@ -125,19 +129,26 @@ export class HashPool implements AsyncDisposable {
   #openSession(
     path: string,
     how: Omit<Extract<HashRequest, { kind: 'open' }>, 'kind' | 'session' | 'path'>,
+    maxWorkers = this.#maxWorkers,
   ): HashSession {
     if (this.#isClosed) throw new Error('the hash pool is closed')
     const sessions = this.#workers.reduce((sum, worker) => sum + worker.sessions, 0)
     if (sessions >= MAX_SESSIONS) throw new Error(`more than ${MAX_SESSIONS} files are hashed at once`)
-    return new HashSession(this.#leastBusyWorker(), { kind: 'open', session: this.#nextSession++, path, ...how })
+    return new HashSession(this.#leastBusyWorker(maxWorkers), {
+      kind: 'open',
+      session: this.#nextSession++,
+      path,
+      ...how,
+    })
   }
 
-  #leastBusyWorker(): HashWorker {
+  #leastBusyWorker(maxWorkers: number): HashWorker {
     for (const worker of this.#workers.filter((each) => each.isStopped)) {
       this.#workers.splice(this.#workers.indexOf(worker), 1)
     }
-    const least = this.#workers.toSorted((a, b) => a.sessions - b.sessions)[0]
-    if (least !== undefined && (least.sessions === 0 || this.#workers.length >= this.#maxWorkers)) return least
+    const workers = this.#workers.slice(0, maxWorkers)
+    const least = workers.toSorted((a, b) => a.sessions - b.sessions)[0]
+    if (least !== undefined && (least.sessions === 0 || workers.length >= maxWorkers)) return least
     const worker = new HashWorker(this.memory.buffer)
     this.#workers.push(worker)
     return worker

@@ -11,6 +11,9 @@ const PIECE_BYTES = 4 * 1024 * 1024
 /** Towards the end of a file, so that all connections end together. */
 const SMALLEST_PIECE_BYTES = 1024 * 1024
 
+/** A timer that is later says more about us than about the server. */
+const MAX_LATE_MS = 5
+
 /** The server sent the whole file instead of a range. */
 export class RangeIgnored extends Error {
   override readonly name = 'RangeIgnored'
@@ -174,13 +177,13 @@ class RangeFill {
   }
 
   async #open(range: PartialRange, lane: Lane): Promise<RangeBody> {
-    const far = setTimeout(() => lane.waits(), FAR_MS)
+    const endWatch = whenSilent(FAR_MS, () => lane.waits())
     try {
       const body = await this.#options.hub.openRange(this.#options.resolved, range.start, range.end, this.#signal)
       lane.answered()
       return body
     } finally {
-      clearTimeout(far)
+      endWatch()
     }
   }
 
@@ -206,4 +209,17 @@ class RangeFill {
       sink.flush()
     }
   }
+}
+
+/** Calls back once when so long went by; not when this process itself was busy meanwhile. Returns a function that ends this. */
+function whenSilent(ms: number, callBack: () => void): () => void {
+  const start = (): NodeJS.Timeout => {
+    const startMs = performance.now()
+    return setTimeout(() => {
+      if (performance.now() - startMs < ms + MAX_LATE_MS) callBack()
+      else timer = start()
+    }, ms)
+  }
+  let timer = start()
+  return () => clearTimeout(timer)
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../ports.ts'
 const MAX_IN_ALL = 20
 const MAX_PER_HOST = 16
 /** A host that has not answered after so long is far away, or thinks: one connection would wait, or be kept by its window. */
-export const FAR_MS = 20
+export const FAR_MS = 25
 /** How long a width is measured, once all its connections deliver. */
 const MEASURE_MS = 80
 /** Twice the connections must bring so much more to be worth it. */
@@ -141,13 +141,14 @@ export class LaneBudget {
     if (before !== undefined && !isWorthIt(before, { width: host.width, rate })) {
       host.width = before.width
       this.#keep(host, now)
+      this.#tell()
     } else if (now >= host.holdUntilMs) {
       const next = host.direction === 'wider' ? Math.min(MAX_PER_HOST, host.width * 2) : Math.ceil(host.width / 2)
       if (next === host.width) return this.#keep(host, now)
       host.before = { width: host.width, rate }
       host.width = next
+      this.#tell()
     }
-    this.#tell()
   }
 
   /** There is nothing better in this direction for now. */

@@ -14,8 +14,8 @@ import type { PieceJournal } from './piece-journal.ts'
 import type { OpenedPartial, PartialContext } from './resume-partial.ts'
 import { storeError } from './store-error.ts'
 
-/** Blocks in memory that wait for the disk, for each range that is being filled, beside the one being filled. */
-const MAX_BACKLOG = 3
+/** Blocks in memory that are not on disk yet, for each connection, with the one being filled: one piece. */
+const MAX_BACKLOG = 4
 /** Read back whole; larger files are hashed by the pool while they grow. */
 const SMALL_BYTES = 256 * 1024
 /** A write that fails so leaves the bytes before it as they are. After any other error no byte can be trusted. */
@@ -63,8 +63,7 @@ export class PartialWriter {
       assertOurs: async () => {
         if (!(await this.#journal.isOurs())) throw this.#takenOver()
       },
-      // Each has claimed what it fetches now and what it fetches next.
-      connections: () => Math.max(1, Math.ceil(this.#claims / 2)),
+      connections: () => this.#connections,
       isWhole: () => this.#blocks.isWhole,
       onWritten: (filled) => this.#onWritten(filled),
       onDropped: (filled) => this.#onDropped(filled),
@@ -252,9 +251,14 @@ export class PartialWriter {
     this.#writer.add(filled)
   }
 
-  /** Whether a claim may take memory now: what a kill loses stays below one piece a connection. */
+  /** Each has claimed what it fetches now and what it fetches next. */
+  get #connections(): number {
+    return Math.max(1, Math.ceil(this.#claims / 2))
+  }
+
+  /** Whether a claim may take memory now: a kill loses no more than one piece a connection. */
   #mayFill(): boolean {
-    return this.#failure === undefined && this.#writer.backlog < MAX_BACKLOG * Math.max(1, this.#claims)
+    return this.#failure === undefined && this.#writer.backlog < MAX_BACKLOG * this.#connections
   }
 
   #onReleased(index: number, end: number, begun: BegunBlock | undefined): void {

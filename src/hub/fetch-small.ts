@@ -152,7 +152,9 @@ async function readInto(
     throw invalid(what, `${displayName(length.slice(0, 20))} bytes are announced where ${into.length} belong`)
   }
   // The length was announced, so exactly that much comes.
-  if (answer.into !== undefined && length !== undefined) return moveInto(answer.into, to, signal)
+  if (answer.into !== undefined && length !== undefined) {
+    return moveInto((sink, during) => answer.into!(sink, during), to, signal)
+  }
   let position = 0
   for (let chunk = await nextChunk(answer, to); chunk !== undefined; chunk = await nextChunk(answer, to)) {
     if (position + chunk.length > into.length) throw invalid(what, `more than ${into.length} bytes came`)

@@ -70,7 +70,9 @@ export const directIo: BatchIo = {
   ...systemIo,
   open: async (path, flags, mode) => fs.openSync(path, flags, mode),
   write: async (fd, bytes, position) => fs.writeSync(fd, bytes, 0, bytes.length, position),
-  mkdir: async (path, mode) => void fs.mkdirSync(path, { mode }),
+  mkdir: async (path, mode) => {
+    fs.mkdirSync(path, { mode })
+  },
   lstat: async (path) => fs.lstatSync(path),
   link: async (from, to) => fs.linkSync(from, to),
   rename: async (from, to) => fs.renameSync(from, to),

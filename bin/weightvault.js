@@ -23,7 +23,6 @@ if (major < 24 || (major === 24 && minor < 11)) {
   console.error('weightvault has no program in it: this package was packed without `npm run build`.')
   process.exitCode = 1
 } else {
-  syncSideBySide()
   keepMemorySmall()
   keepCompiledCode()
   await (await import(main.href)).main(process.argv.slice(2))
@@ -51,10 +50,4 @@ function keepMemorySmall() {
   v8.setFlagsFromString('--semi-space-growth-factor=1')
   v8.setFlagsFromString('--heap-growing-percent=20')
   v8.setFlagsFromString('--optimize-for-size')
-}
-
-// The system's threads wait for fsyncs most of the time. One journal commit of the file system serves all that wait for
-// it together, so sixteen make small files durable in half the time of the four that Node would take.
-function syncSideBySide() {
-  process.env['UV_THREADPOOL_SIZE'] ??= '16'
 }

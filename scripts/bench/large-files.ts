@@ -196,7 +196,6 @@ async function ours(stage: Stage, how: Omit<EngineOptions, 'archive'>, fresh = t
   const environment = {
     NODE_EXTRA_CA_CERTS: stage.server.certificate,
     NODE_COMPILE_CACHE: join(stage.work, 'compiled'),
-    UV_THREADPOOL_SIZE: '16',
   }
   const run = await measureNode(
     [...PROGRAM_FLAGS, ENGINE, JSON.stringify({ ...how, archive })],

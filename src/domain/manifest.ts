@@ -61,11 +61,19 @@ export function* manifestPieces(manifest: Manifest): Generator<string> {
  * folder. Files whose name may not exist on disk are left out; the manifest has them.
  */
 export function printSha256Sums(manifest: Manifest): string {
+  return [...sha256SumsPieces(manifest)].join('')
+}
+
+/** The same in pieces. */
+export function* sha256SumsPieces(manifest: Manifest): Generator<string> {
   const clashing = pathsBothFileAndFolder(manifest.files.map((file) => file.path))
-  return manifest.files
-    .filter((file) => file.held && file.sha256 !== null && isPortableName(file.path) && !clashing.has(file.path))
-    .map((file) => `${file.sha256}  ${sumsName(file.path)}\n`)
-    .join('')
+  for (let at = 0; at < manifest.files.length; at += FILES_PER_PIECE) {
+    yield manifest.files
+      .slice(at, at + FILES_PER_PIECE)
+      .filter((file) => file.held && file.sha256 !== null && isPortableName(file.path) && !clashing.has(file.path))
+      .map((file) => `${file.sha256}  ${sumsName(file.path)}\n`)
+      .join('')
+  }
 }
 
 /** `sha256sum` reads its standard input for the name `-`. */

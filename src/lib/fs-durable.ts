@@ -78,6 +78,9 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** The bytes of a file, or pieces of them in order: what is made piece by piece is never in memory whole. */
+export type FileContent = Uint8Array | Iterable<Uint8Array>
+
 /** Writes all bytes at `position`, however few each call takes. */
 export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   let written = 0
@@ -161,8 +164,8 @@ export async function unlinkIfThere(path: string): Promise<void> {
  * @returns 'exists' when the name was taken; what has it was made durable and is otherwise untouched
  * @throws errno errors; nothing is left under the name then
  */
-export async function writeFileOnce(path: string, bytes: Uint8Array, mode = 0o440): Promise<'written' | 'exists'> {
-  const temporary = await writeTemporary(path, bytes, mode)
+export async function writeFileOnce(path: string, content: FileContent, mode = 0o440): Promise<'written' | 'exists'> {
+  const temporary = await writeTemporary(path, content, mode)
   try {
     const outcome = await linkTemporary(temporary, path)
     await syncDirectory(dirname(path))
@@ -186,8 +189,8 @@ async function linkTemporary(temporary: string, path: string): Promise<'linked' 
  * Puts new content under a name that may change: readers see the old bytes or the new ones, never a mixture.
  * @throws errno errors; the old content stays then
  */
-export async function replaceFileDurably(path: string, bytes: Uint8Array, mode = 0o640): Promise<void> {
-  const temporary = await writeTemporary(path, bytes, mode)
+export async function replaceFileDurably(path: string, content: FileContent, mode = 0o640): Promise<void> {
+  const temporary = await writeTemporary(path, content, mode)
   try {
     await rename(temporary, path)
     await syncDirectory(dirname(path))
@@ -196,17 +199,25 @@ export async function replaceFileDurably(path: string, bytes: Uint8Array, mode =
   }
 }
 
-async function writeTemporary(path: string, bytes: Uint8Array, mode: number): Promise<string> {
+async function writeTemporary(path: string, content: FileContent, mode: number): Promise<string> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
     await using handle = await open(temporary, OPEN_NEW, mode)
-    await writeAll(handle, bytes, 0)
+    let end = 0
+    for (const piece of piecesOf(content)) {
+      await writeAll(handle, piece, end)
+      end += piece.length
+    }
     await handle.sync()
   } catch (error) {
     await unlinkIfThere(temporary).catch(() => undefined)
     throw error
   }
   return temporary
+}
+
+function piecesOf(content: FileContent): Iterable<Uint8Array> {
+  return content instanceof Uint8Array ? [content] : content
 }
 
 async function removeTemporaries(path: string): Promise<void> {
@@ -224,6 +235,41 @@ async function removeTemporaries(path: string): Promise<void> {
  * @throws errno errors; ArchiveError RECORD_INVALID where it is no regular file or longer than `maxBytes`
  */
 export async function readRegularFile(path: string, shown: string, maxBytes: number): Promise<Buffer | undefined> {
+  const opened = await openRegularFile(path, shown)
+  if (opened === undefined) return undefined
+  await using file = opened.handle
+  if (opened.size > maxBytes) {
+    throw new ArchiveError('RECORD_INVALID', `${shown}: ${opened.size} bytes are more than such a file can have`, {
+      hint: 'Look at the file and move it away.',
+    })
+  }
+  return file.readFile()
+}
+
+/**
+ * Whether a regular file holds exactly this, read piece by piece; false where there is none.
+ * @throws errno errors; ArchiveError RECORD_INVALID where it is no regular file
+ */
+export async function fileHolds(path: string, shown: string, content: FileContent): Promise<boolean> {
+  const opened = await openRegularFile(path, shown)
+  if (opened === undefined) return false
+  await using file = opened.handle
+  let end = 0
+  for (const piece of piecesOf(content)) {
+    const bytes = Buffer.allocUnsafe(piece.length)
+    let length = 0
+    while (length < bytes.length) {
+      const { bytesRead } = await file.read(bytes, length, bytes.length - length, end + length)
+      if (bytesRead === 0) return false
+      length += bytesRead
+    }
+    if (!bytes.equals(piece)) return false
+    end += length
+  }
+  return opened.size === end
+}
+
+async function openRegularFile(path: string, shown: string): Promise<{ handle: FileHandle; size: number } | undefined> {
   let handle: FileHandle
   try {
     handle = await open(path, OPEN_EXISTING)
@@ -232,15 +278,14 @@ export async function readRegularFile(path: string, shown: string, maxBytes: num
     if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(shown, error)
     throw error
   }
-  await using file = handle
-  const facts = await file.stat()
-  if (!facts.isFile()) throw notRegular(shown, undefined)
-  if (facts.size > maxBytes) {
-    throw new ArchiveError('RECORD_INVALID', `${shown}: ${facts.size} bytes are more than such a file can have`, {
-      hint: 'Look at the file and move it away.',
-    })
+  try {
+    const facts = await handle.stat()
+    if (!facts.isFile()) throw notRegular(shown, undefined)
+    return { handle, size: facts.size }
+  } catch (error) {
+    await handle.close()
+    throw error
   }
-  return file.readFile()
 }
 
 function notRegular(shown: string, cause: unknown): ArchiveError {

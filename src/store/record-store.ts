@@ -5,9 +5,17 @@ import { parseSha256, type CommitId, type Sha256 } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { printListing, promiseText, type Listing } from '../domain/listing.ts'
-import { manifestPieces, printManifest, printSha256Sums, type Manifest } from '../domain/manifest.ts'
+import { manifestPieces, printManifest, sha256SumsPieces, type Manifest } from '../domain/manifest.ts'
 import type { RepoName } from '../domain/repo.ts'
-import { isErrno, makeDirectories, readRegularFile, replaceFileDurably, writeFileOnce } from '../lib/fs-durable.ts'
+import {
+  fileHolds,
+  isErrno,
+  makeDirectories,
+  nameIsTaken,
+  readRegularFile,
+  replaceFileDurably,
+  writeFileOnce,
+} from '../lib/fs-durable.ts'
 import type { RecordStore } from '../ports.ts'
 import { decodeListing, decodeManifest, recordInvalid } from './decode-record.ts'
 import { appendToJournal, lastJournalSeq } from './event-journal.ts'
@@ -50,11 +58,11 @@ class FolderRecordStore implements RecordStore {
 
   async readListing(name: RepoName, commit: CommitId): Promise<{ listing: Listing; sha256: Sha256 } | undefined> {
     const path = this.#layout.listing(name, commit)
-    const bytes = await this.#read(path, this.#layout.listings)
-    if (bytes === undefined) return undefined
-    const listing = decodeListing(bytes.toString(), this.#layout.shown(path))
+    const found = await this.#readText(path, this.#layout.listings)
+    if (found === undefined) return undefined
+    const listing = decodeListing(found.text, this.#layout.shown(path))
     this.#assertAbout(listing, name, commit, path)
-    return { listing, sha256: sha256Of(bytes) }
+    return { listing, sha256: found.sha256 }
   }
 
   async writeManifest(manifest: Manifest, signal: AbortSignal): Promise<void> {
@@ -64,13 +72,11 @@ class FolderRecordStore implements RecordStore {
     const sums = this.#layout.manifest(name, manifest.commit, manifest.revision, 'sha256')
     await onDisk(this.#layout, path, async () => {
       await makeDirectories(this.#layout.manifests, this.#layout.repoFolders(name), this.#known)
-      const existing = await this.#read(path, this.#layout.manifests)
       // Without a manifest beside it a .sha256 is what a crash left.
-      if (existing === undefined) await replaceFileDurably(sums, Buffer.from(printSha256Sums(manifest)), 0o440)
+      if (!(await nameIsTaken(path))) await replaceFileDurably(sums, encoded(sha256SumsPieces(manifest)), 0o440)
       // Also where it is there already: whoever wrote it may have died before it was durable and its litter removed.
-      const printed = Buffer.concat(Array.from(manifestPieces(manifest), (piece) => Buffer.from(piece)))
-      await writeFileOnce(path, printed)
-      await this.#assertSealed(manifest, printed, path)
+      await writeFileOnce(path, encoded(manifestPieces(manifest)))
+      await this.#assertSealed(manifest, path)
     })
   }
 
@@ -112,6 +118,12 @@ class FolderRecordStore implements RecordStore {
     })
   }
 
+  /** The bytes themselves are let go before the text is decoded into many times as much. */
+  async #readText(path: string, top: string): Promise<{ text: string; sha256: Sha256 } | undefined> {
+    const bytes = await this.#read(path, top)
+    return bytes === undefined ? undefined : { text: bytes.toString(), sha256: sha256Of(bytes) }
+  }
+
   async #assertThere(folder: string): Promise<void> {
     try {
       await lstat(folder)
@@ -136,12 +148,12 @@ class FolderRecordStore implements RecordStore {
   }
 
   /** The first seal stands: sealing the same again is fine, only its time may differ. */
-  async #assertSealed(manifest: Manifest, printed: Buffer, path: string): Promise<void> {
+  async #assertSealed(manifest: Manifest, path: string): Promise<void> {
     const shown = this.#layout.shown(path)
+    // Compared piece by piece, for it is nearly always the same; what is decoded below is held several times.
+    if (await fileHolds(path, shown, encoded(manifestPieces(manifest)))) return
     const bytes = await this.#read(path, this.#layout.manifests)
     invariant(bytes !== undefined, `${shown} was written`)
-    // What is compared below is held several times; a manifest of 20,000 files would be 100 MB of memory.
-    if (bytes.equals(printed)) return
     const stored = decodeManifest(bytes.toString(), shown)
     // Decoded, too, so that the order of its fields makes no difference.
     const wanted = decodeManifest(printManifest({ ...manifest, sealedAt: stored.sealedAt }), shown)
@@ -153,6 +165,10 @@ class FolderRecordStore implements RecordStore {
     if (record.repo.name === name && record.commit === commit) return
     throw recordInvalid(this.#layout.shown(path), `is about ${record.repo.name}@${record.commit}`)
   }
+}
+
+function* encoded(pieces: Iterable<string>): Generator<Uint8Array> {
+  for (const piece of pieces) yield Buffer.from(piece)
 }
 
 function sha256Of(bytes: string | Uint8Array): Sha256 {

@@ -1,5 +1,5 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, threadName, workerData, type MessagePort } from 'node:worker_threads'
 import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { StoredSmall } from '../ports.ts'
@@ -7,6 +7,8 @@ import { IoChoice } from './batch-io.ts'
 import { commitBatch, Turns, type BatchItem } from './commit-batch.ts'
 import { Layout } from './layout.ts'
 import type { ArenaRange } from './memory-arena.ts'
+
+export const BATCH_THREAD = 'weightvault-batch'
 
 /** What the thread is started with. */
 export interface BatchThreadData {
@@ -42,17 +44,20 @@ export interface BatchReply {
   readonly results: readonly (StoredSmall | { readonly failed: SentError })[]
 }
 
-const { root, memory } = workerData as BatchThreadData
-const shared = { layout: new Layout(root), known: new Set<string>(), naming: new Turns() }
-const choice = new IoChoice()
-
-async function answer({ id, items }: BatchRequest): Promise<BatchReply> {
-  const batch = items.map(({ key, range }): BatchItem => ({
-    key,
-    bytes: new Uint8Array(memory, range.offset, range.length),
-  }))
-  const results = await commitBatch({ ...shared, io: choice.next() }, batch)
-  return { id, results: results.map((result) => (result instanceof Error ? { failed: sent(result) } : result)) }
+function serve(port: MessagePort, { root, memory }: BatchThreadData): void {
+  const shared = { layout: new Layout(root), known: new Set<string>(), naming: new Turns() }
+  const choice = new IoChoice()
+  async function answer({ id, items }: BatchRequest): Promise<BatchReply> {
+    const batch = items.map(({ key, range }): BatchItem => ({
+      key,
+      bytes: new Uint8Array(memory, range.offset, range.length),
+    }))
+    const results = await commitBatch({ ...shared, io: choice.next() }, batch)
+    return { id, results: results.map((result) => (result instanceof Error ? { failed: sent(result) } : result)) }
+  }
+  port.on('message', (request: BatchRequest) => {
+    void answer(request).then((reply) => port.postMessage(reply))
+  })
 }
 
 function sent(error: Error): SentError {
@@ -68,6 +73,5 @@ function sent(error: Error): SentError {
   }
 }
 
-parentPort?.on('message', (request: BatchRequest) => {
-  void answer(request).then((reply) => parentPort?.postMessage(reply))
-})
+// The thread that asks imports this file, too.
+if (parentPort !== null && threadName === BATCH_THREAD) serve(parentPort, workerData as BatchThreadData)

@@ -1,11 +1,15 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { ArchiveError } from '../domain/errors.ts'
-import type { BatchReply, BatchRequest, BatchThreadData, SentError } from './batch-thread.ts'
+import { startThread } from '../lib/start-thread.ts'
+import {
+  BATCH_THREAD,
+  type BatchReply,
+  type BatchRequest,
+  type BatchThreadData,
+  type SentError,
+} from './batch-thread.ts'
 import type { BatchResult } from './commit-batch.ts'
-
-// Node strips types only outside node_modules, so the built package has the thread as .js beside this file.
-const THREAD_FILE = import.meta.url.endsWith('.ts') ? './batch-thread.ts' : './batch-thread.js'
 
 /**
  * A thread that commits batches, so that the network goes on while system calls wait for the disk. It keeps the process
@@ -18,13 +22,11 @@ export class BatchWriter implements AsyncDisposable {
   #stopped: Error | undefined
 
   constructor(data: BatchThreadData) {
-    // The flags of the main program (--test, --input-type, …) mean nothing to a worker, and some stop it.
-    this.#worker = new Worker(new URL(THREAD_FILE, import.meta.url), {
-      name: 'weightvault-batch',
-      execArgv: [],
+    this.#worker = startThread({
+      file: new URL('./batch-thread', import.meta.url),
+      name: BATCH_THREAD,
       workerData: data,
     })
-    this.#worker.unref()
     this.#worker.on('message', (reply: BatchReply) => this.#settle(reply))
     this.#worker.on('error', (error: Error) => this.#stop(error))
     this.#worker.on('exit', () => this.#stop(undefined))

@@ -9,38 +9,62 @@ import { GATE_VALUES, parseRepoName, REPO_TYPES, type LicenseFacts, type RepoRef
  * a promise or a proof: everything is checked, nothing is repaired, and fields that a later version added are let pass.
  */
 
-type Read<T> = (value: unknown, at: string) => T
+type Read<T> = (value: unknown) => T
+type Fields = Readonly<Record<string, unknown>>
 
-/** A value is not what it has to be; `at` says where. Becomes RECORD_INVALID with the file's name. */
-class ShapeError extends Error {}
+/** A value is not what it has to be. Becomes RECORD_INVALID with the file's name. */
+class ShapeError extends Error {
+  readonly #wanted: string
+  readonly #at: string
 
-const text: Read<string> = (value, at) => (typeof value === 'string' ? value : bad(at, 'a text'))
-const flag: Read<boolean> = (value, at) => (typeof value === 'boolean' ? value : bad(at, 'true or false'))
-const size: Read<number> = (value, at) =>
-  Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : bad(at, 'a size in bytes')
-const time: Read<string> = (value, at) =>
-  typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? value : bad(at, 'an ISO time')
+  constructor(wanted: string, at = '') {
+    super(`${at === '' ? 'the file' : at} is not ${wanted}`)
+    this.#wanted = wanted
+    this.#at = at
+  }
+
+  /** The same, seen from what contains the value. */
+  inside(name: string): ShapeError {
+    const isIndex = this.#at === '' || this.#at.startsWith('[')
+    return new ShapeError(this.#wanted, `${name}${isIndex ? '' : '.'}${this.#at}`)
+  }
+}
+
+const text: Read<string> = (value) => (typeof value === 'string' ? value : bad('a text'))
+const flag: Read<boolean> = (value) => (typeof value === 'boolean' ? value : bad('true or false'))
+const size: Read<number> = (value) =>
+  Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : bad('a size in bytes')
+const time: Read<string> = (value) =>
+  typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? value : bad('an ISO time')
+const revisionNumber: Read<number> = (value) => (size(value) >= 1 ? size(value) : bad('a number from 1'))
 const sha256 = parsed(parseSha256, 'a SHA-256')
 const gitOid = parsed(parseGitOid, 'a git oid')
+// Made once, not for each of thousands of files.
+const perhapsText = optional(text)
+const perhapsSha256 = optional(sha256)
+const perhapsGitOid = optional(gitOid)
+const sha256OrNull = nullable(sha256)
+const gitOidOrNull = nullable(gitOid)
+const attestors = list<Attestor>(oneOf(ATTESTORS))
 
 /** @throws ArchiveError RECORD_INVALID naming the file and the field */
 export function decodeListing(json: string, shown: string): Listing {
   return decodeFile(json, shown, (value) => {
-    const record = object(value, 'the file')
+    const record = fieldsOf(value)
     return {
-      format: oneOf(['weightvault-listing/1'] as const)(record.get('format'), 'format'),
-      repo: decodeRepo(record.get('repo'), 'repo'),
-      commit: parsed(parseCommitId, 'a commit')(record.get('commit'), 'commit'),
-      endpoint: text(record.get('endpoint'), 'endpoint'),
-      observedAt: time(record.get('observedAt'), 'observedAt'),
-      createdAt: optional(text)(record.get('createdAt'), 'createdAt'),
-      lastModified: optional(text)(record.get('lastModified'), 'lastModified'),
-      gated: oneOf(GATE_VALUES)(record.get('gated'), 'gated'),
-      license: decodeLicense(record.get('license'), 'license'),
-      tags: list(text)(record.get('tags'), 'tags'),
-      cardData: optional(plainObject)(record.get('cardData'), 'cardData'),
-      files: list(decodeSibling)(record.get('files'), 'files'),
-      refused: list(decodeRefused)(record.get('refused'), 'refused'),
+      format: field(record, 'format', oneOf(['weightvault-listing/1'] as const)),
+      repo: field(record, 'repo', decodeRepo),
+      commit: field(record, 'commit', parsed(parseCommitId, 'a commit')),
+      endpoint: field(record, 'endpoint', text),
+      observedAt: field(record, 'observedAt', time),
+      createdAt: field(record, 'createdAt', perhapsText),
+      lastModified: field(record, 'lastModified', perhapsText),
+      gated: field(record, 'gated', oneOf(GATE_VALUES)),
+      license: field(record, 'license', decodeLicense),
+      tags: field(record, 'tags', list(text)),
+      cardData: field(record, 'cardData', optional(fieldsOf)),
+      files: field(record, 'files', list(decodeSibling)),
+      refused: field(record, 'refused', list(decodeRefused)),
     }
   })
 }
@@ -48,71 +72,70 @@ export function decodeListing(json: string, shown: string): Listing {
 /** @throws ArchiveError RECORD_INVALID naming the file and the field */
 export function decodeManifest(json: string, shown: string): Manifest {
   return decodeFile(json, shown, (value) => {
-    const record = object(value, 'the file')
-    const revision = size(record.get('revision'), 'revision')
+    const record = fieldsOf(value)
     return {
-      format: oneOf(['weightvault-manifest/1'] as const)(record.get('format'), 'format'),
-      repo: decodeRepo(record.get('repo'), 'repo'),
-      commit: parsed(parseCommitId, 'a commit')(record.get('commit'), 'commit'),
-      revision: revision >= 1 ? revision : bad('revision', 'a number from 1'),
-      endpoint: text(record.get('endpoint'), 'endpoint'),
-      sealedAt: time(record.get('sealedAt'), 'sealedAt'),
-      coverage: oneOf(['all', 'selection'] as const)(record.get('coverage'), 'coverage'),
-      license: decodeLicense(record.get('license'), 'license'),
-      listingSha256: sha256(record.get('listingSha256'), 'listingSha256'),
-      files: list(decodeManifestFile)(record.get('files'), 'files'),
+      format: field(record, 'format', oneOf(['weightvault-manifest/1'] as const)),
+      repo: field(record, 'repo', decodeRepo),
+      commit: field(record, 'commit', parsed(parseCommitId, 'a commit')),
+      revision: field(record, 'revision', revisionNumber),
+      endpoint: field(record, 'endpoint', text),
+      sealedAt: field(record, 'sealedAt', time),
+      coverage: field(record, 'coverage', oneOf(['all', 'selection'] as const)),
+      license: field(record, 'license', decodeLicense),
+      listingSha256: field(record, 'listingSha256', sha256),
+      files: field(record, 'files', list(decodeManifestFile)),
     }
   })
 }
 
-function decodeSibling(value: unknown, at: string): Sibling {
-  const file = object(value, at)
+function decodeSibling(value: unknown): Sibling {
+  const file = fieldsOf(value)
   return {
-    path: text(file.get('path'), `${at}.path`),
-    size: size(file.get('size'), `${at}.size`),
-    gitOid: optional(gitOid)(file.get('gitOid'), `${at}.gitOid`),
-    isLfs: flag(file.get('isLfs'), `${at}.isLfs`),
-    lfsOid: optional(sha256)(file.get('lfsOid'), `${at}.lfsOid`),
-    xetHash: optional(text)(file.get('xetHash'), `${at}.xetHash`),
+    path: field(file, 'path', text),
+    size: field(file, 'size', size),
+    gitOid: field(file, 'gitOid', perhapsGitOid),
+    isLfs: field(file, 'isLfs', flag),
+    lfsOid: field(file, 'lfsOid', perhapsSha256),
+    xetHash: field(file, 'xetHash', perhapsText),
   }
 }
 
-function decodeRefused(value: unknown, at: string): RefusedEntry {
-  const entry = object(value, at)
-  return { path: text(entry.get('path'), `${at}.path`), reason: text(entry.get('reason'), `${at}.reason`) }
+function decodeRefused(value: unknown): RefusedEntry {
+  const entry = fieldsOf(value)
+  return { path: field(entry, 'path', text), reason: field(entry, 'reason', text) }
 }
 
-function decodeManifestFile(value: unknown, at: string): ManifestFile {
-  const file = object(value, at)
-  const held = flag(file.get('held'), `${at}.held`)
-  const digest = nullable(sha256)(file.get('sha256'), `${at}.sha256`)
-  if (held && digest === null) bad(`${at}.sha256`, 'a SHA-256, for the file is held')
+function decodeManifestFile(value: unknown): ManifestFile {
+  const file = fieldsOf(value)
+  const held = field(file, 'held', flag)
+  const digest = field(file, 'sha256', sha256OrNull)
+  if (held && digest === null) throw new ShapeError('a SHA-256, for the file is held', 'sha256')
   return {
-    path: text(file.get('path'), `${at}.path`),
-    size: size(file.get('size'), `${at}.size`),
+    path: field(file, 'path', text),
+    size: field(file, 'size', size),
     sha256: digest,
-    gitOid: nullable(gitOid)(file.get('gitOid'), `${at}.gitOid`),
+    gitOid: field(file, 'gitOid', gitOidOrNull),
     held,
-    reason: text(file.get('reason'), `${at}.reason`),
-    attestedBy: list<Attestor>(oneOf(ATTESTORS))(file.get('attestedBy'), `${at}.attestedBy`),
+    reason: field(file, 'reason', text),
+    attestedBy: field(file, 'attestedBy', attestors),
   }
 }
 
-function decodeRepo(value: unknown, at: string): RepoRef & { hubId: HubId } {
-  const repo = object(value, at)
+function decodeRepo(value: unknown): RepoRef & { hubId: HubId } {
+  const repo = fieldsOf(value)
   return {
-    type: oneOf(REPO_TYPES)(repo.get('type'), `${at}.type`),
-    name: parsed(parseRepoName, 'owner/name')(repo.get('name'), `${at}.name`),
-    hubId: parsed(parseHubId, 'a Hub id')(repo.get('hubId'), `${at}.hubId`),
+    type: field(repo, 'type', oneOf(REPO_TYPES)),
+    name: field(repo, 'name', parsed(parseRepoName, 'owner/name')),
+    hubId: field(repo, 'hubId', parsed(parseHubId, 'a Hub id')),
   }
 }
 
-function decodeLicense(value: unknown, at: string): LicenseFacts {
-  const license = object(value, at)
+function decodeLicense(value: unknown): LicenseFacts {
+  const license = fieldsOf(value)
   return {
-    license: optional(text)(license.get('license'), `${at}.license`),
-    license_name: optional(text)(license.get('license_name'), `${at}.license_name`),
-    license_link: optional(text)(license.get('license_link'), `${at}.license_link`),
+    license: field(license, 'license', perhapsText),
+    license_name: field(license, 'license_name', perhapsText),
+    license_link: field(license, 'license_link', perhapsText),
   }
 }
 
@@ -134,40 +157,52 @@ export function recordInvalid(shown: string, what: string, cause?: unknown): Arc
   })
 }
 
-function bad(at: string, wanted: string): never {
-  throw new ShapeError(`${at} is not ${wanted}`)
+function bad(wanted: string): never {
+  throw new ShapeError(wanted)
 }
 
-/** Own fields only. Not a Map: one for each of 20,000 files would be memory that is soon garbage. */
-function object(value: unknown, at: string): { get(key: string): unknown } {
-  const fields = plainObject(value, at)
-  return { get: (key) => (Object.hasOwn(fields, key) ? fields[key] : undefined) }
+/** Own fields only. Where a value was is added to an error on its way up: thousands of others are right. */
+function field<T>(fields: Fields, name: string, read: Read<T>): T {
+  try {
+    return read(Object.hasOwn(fields, name) ? fields[name] : undefined)
+  } catch (error) {
+    throw error instanceof ShapeError ? error.inside(name) : error
+  }
 }
 
-function plainObject(value: unknown, at: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) bad(at, 'an object')
-  return value as Readonly<Record<string, unknown>>
+function fieldsOf(value: unknown): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) bad('an object')
+  return value as Fields
 }
 
 function parsed<T>(parse: (value: unknown) => T | undefined, wanted: string): Read<T> {
-  return (value, at) => parse(value) ?? bad(at, wanted)
+  return (value) => parse(value) ?? bad(wanted)
 }
 
 function oneOf<T>(allowed: readonly T[]): Read<T> {
-  return (value, at) => (allowed.includes(value as T) ? (value as T) : bad(at, `one of ${allowed.join(', ')}`))
+  return (value) => (allowed.includes(value as T) ? (value as T) : bad(`one of ${allowed.join(', ')}`))
 }
 
 function optional<T>(read: Read<T>): Read<T | undefined> {
-  return (value, at) => (value === undefined ? undefined : read(value, at))
+  return (value) => (value === undefined ? undefined : read(value))
 }
 
 function nullable<T>(read: Read<T>): Read<T | null> {
-  return (value, at) => (value === null ? null : read(value, at))
+  return (value) => (value === null ? null : read(value))
 }
 
+/** In place, so that what was parsed is let go item by item. */
 function list<T>(read: Read<T>): Read<T[]> {
-  return (value, at) => {
-    if (!Array.isArray(value)) bad(at, 'a list')
-    return (value as unknown[]).map((item, index) => read(item, `${at}[${index}]`))
+  return (value) => {
+    if (!Array.isArray(value)) bad('a list')
+    const items = value as unknown[]
+    for (let index = 0; index < items.length; index += 1) {
+      try {
+        items[index] = read(items[index])
+      } catch (error) {
+        throw error instanceof ShapeError ? error.inside(`[${index}]`) : error
+      }
+    }
+    return items as T[]
   }
 }

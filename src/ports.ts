@@ -1,7 +1,7 @@
 import type { CommitId, GitOid, Sha256 } from './domain/digest.ts'
 import type { LoggedEvent } from './domain/events.ts'
 import type { ExportPlan } from './domain/export-plan.ts'
-import type { ContentKey, Listing, RefusedEntry, Sibling } from './domain/listing.ts'
+import type { ContentKey, Listing, ListingHead, RefusedEntry, Sibling } from './domain/listing.ts'
 import type { Manifest } from './domain/manifest.ts'
 import type { HubRef } from './domain/ref-changes.ts'
 import type { RepoFacts, RepoName, RepoRef, RepoType } from './domain/repo.ts'
@@ -362,6 +362,8 @@ export interface RecordStore {
   writeListing(listing: Listing, signal: AbortSignal): Promise<'written' | 'same' | 'conflict'>
   /** The first listing of a commit with the SHA-256 of its file; undefined when there is none. @throws RECORD_INVALID */
   readListing(name: RepoName, commit: CommitId): Promise<{ listing: Listing; sha256: Sha256 } | undefined>
+  /** The same without the files: they are checked, too, but not held. @throws RECORD_INVALID */
+  readListingHead(name: RepoName, commit: CommitId): Promise<{ listing: ListingHead; sha256: Sha256 } | undefined>
   /** Writes `<commit>.sha256` and then the manifest, whose presence seals. Revision 2, 3, … for a wider selection. */
   writeManifest(manifest: Manifest, signal: AbortSignal): Promise<void>
   /** The manifest with the highest revision. @throws RECORD_INVALID */

@@ -20,7 +20,7 @@ export async function* receiptText(
   { row, snapshot, license }: { row: RepoRow; snapshot: SnapshotRow; license: LicenseRow | undefined },
   signal: AbortSignal,
 ): AsyncIterable<string> {
-  const listed = await archive.records.readListing(snapshot.ref.name, snapshot.commit)
+  const listed = await archive.records.readListingHead(snapshot.ref.name, snapshot.commit)
   const head = {
     format: 'weightvault-license-receipt/1',
     note: NOTE,

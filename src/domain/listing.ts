@@ -41,6 +41,9 @@ export interface Listing {
   readonly refused: readonly RefusedEntry[]
 }
 
+/** A listing without its files, which may be tens of thousands. */
+export type ListingHead = Omit<Listing, 'files'>
+
 /** The promise of a listing as one canonical text: equal texts promise the same bytes under the same names. */
 export function promiseText(listing: Pick<Listing, 'files' | 'refused'>): string {
   return promisesOf(listing)
@@ -81,13 +84,37 @@ export function onlyAddsDigests(
   return promiseText({ files, refused: next.refused }) === promiseText(first)
 }
 
+const FILES_BEGIN = '\n"files":[\n'
+const FILES_END = '\n],\n"refused":['
+
 /** The text of a listing file: JSON, one file a line, so that two listings can be compared with `diff`. */
 export function printListing(listing: Listing): string {
   const { files, refused, ...head } = listing
   const headText = JSON.stringify(head).slice(0, -1)
   const fileLines = files.map((file) => JSON.stringify(file)).join(',\n')
   const refusedLines = refused.map((entry) => JSON.stringify(entry)).join(',\n')
-  return `${headText},\n"files":[\n${fileLines}\n],\n"refused":[${refusedLines}]}\n`
+  return `${headText},${FILES_BEGIN}${fileLines}${FILES_END}${refusedLines}]}\n`
+}
+
+/**
+ * The text of a listing as `printListing` lays it out, cut into the JSON of its head and that of each file; undefined for
+ * any other layout. Nothing of it is checked.
+ */
+export function cutListing(text: string): { readonly head: string; readonly files: Iterable<string> } | undefined {
+  const begin = text.indexOf(FILES_BEGIN)
+  const end = begin === -1 ? -1 : text.indexOf(FILES_END, begin + FILES_BEGIN.length - 1)
+  if (end === -1) return undefined
+  const head = `${text.slice(0, begin)}"files":[],${text.slice(end + '\n],'.length)}`
+  return { head, files: linesBetween(text, begin + FILES_BEGIN.length, end) }
+}
+
+function* linesBetween(text: string, start: number, end: number): Generator<string> {
+  for (let at = start; at < end;) {
+    const seam = text.indexOf(',\n', at)
+    const lineEnd = seam === -1 || seam > end ? end : seam
+    yield text.slice(at, lineEnd)
+    at = lineEnd + ',\n'.length
+  }
 }
 
 /** Whether a commit was listed after the fact, for its bytes alone (a rescue): it was no head then, and of its card nothing is known. */

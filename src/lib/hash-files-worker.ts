@@ -2,8 +2,10 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, read } from 'node:fs'
 import { promisify } from 'node:util'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, threadName, workerData, type MessagePort } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
+
+export const HASH_THREAD = 'weightvault-hash'
 
 /** What the pool asks for, done in order. Sessions take turns by the slice, so none waits for a whole file. */
 export type HashRequest =
@@ -79,23 +81,23 @@ interface Session {
 }
 
 const sessions = new Map<number, Session>()
-const memory = workerData as SharedArrayBuffer
 const READ_BYTES = 1024 * 1024
 const SECTOR_BYTES = 4096
-/** While one is hashed the other is read into. This memory begins on a page, as direct I/O demands. */
-const buffers = twoBuffers()
+/** While one is hashed the other is read into. */
+let buffers: readonly [Uint8Array, Uint8Array] | undefined
 const readAt = promisify(read)
 
 /** The compiler knows this global only together with those of a browser. */
 declare const WebAssembly: { Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer } }
 
+/** This memory begins on a page, as direct I/O demands. */
 function twoBuffers(): readonly [Uint8Array, Uint8Array] {
   const { buffer } = new WebAssembly.Memory({ initial: (2 * READ_BYTES) / 65_536 })
   return [new Uint8Array(buffer, 0, READ_BYTES), new Uint8Array(buffer, READ_BYTES, READ_BYTES)]
 }
 
 /** Does one request; undefined for `close`, which has no answer. @throws errno errors */
-async function answer(request: HashRequest): Promise<HashResult | undefined> {
+async function answer(request: HashRequest, memory: SharedArrayBuffer): Promise<HashResult | undefined> {
   if (request.kind === 'open') return openSession(request)
   const session = sessions.get(request.session)
   if (request.kind === 'close') {
@@ -106,7 +108,7 @@ async function answer(request: HashRequest): Promise<HashResult | undefined> {
   }
   if (session === undefined) throw new Error('no such hash session')
   if (request.kind === 'slice') return readSlice(session, request.to)
-  if (request.kind === 'bytes') return addBytes(session, request.spans)
+  if (request.kind === 'bytes') return addBytes(session, memory, request.spans)
   const sha256 = session.sha256?.digest('hex') ?? ''
   return { kind: 'digests', sha256, gitOid: session.sha1?.digest('hex'), size: session.position }
 }
@@ -154,6 +156,7 @@ function openDirect(path: string, { dev, ino }: FileIdentity): number | undefine
 /** Hashes one part while the next is read. */
 async function readSlice(session: Session, to: number): Promise<HashResult> {
   let crc = 0
+  buffers ??= twoBuffers()
   let [bytes, spare] = buffers
   let reading = readPart(session, session.position, to, bytes)
   try {
@@ -192,7 +195,7 @@ async function readPart(session: Session, position: number, to: number, into: Ui
   return (await readAt(session.fd, into, 0, wanted, position)).bytesRead
 }
 
-function addBytes(session: Session, spans: readonly Span[]): HashResult {
+function addBytes(session: Session, memory: SharedArrayBuffer, spans: readonly Span[]): HashResult {
   for (const { offset, length } of spans) {
     const bytes = new Uint8Array(memory, offset, length)
     session.sha256?.update(bytes)
@@ -213,17 +216,16 @@ function failure(error: unknown): HashResult {
   }
 }
 
-async function respond({ id, request }: HashMessage): Promise<void> {
-  let result: HashResult | undefined
-  try {
-    result = await answer(request)
-  } catch (error) {
-    result = failure(error)
+function serve(port: MessagePort, memory: SharedArrayBuffer): void {
+  async function respond({ id, request }: HashMessage): Promise<void> {
+    const result = await answer(request, memory).catch(failure)
+    if (result !== undefined) port.postMessage({ id, result } satisfies HashReply)
   }
-  if (result !== undefined) parentPort?.postMessage({ id, result } satisfies HashReply)
+  let last = Promise.resolve()
+  port.on('message', (message: HashMessage) => {
+    last = last.then(() => respond(message))
+  })
 }
 
-let last = Promise.resolve()
-parentPort?.on('message', (message: HashMessage) => {
-  last = last.then(() => respond(message))
-})
+// The thread that asks imports this file, too.
+if (parentPort !== null && threadName === HASH_THREAD) serve(parentPort, workerData as SharedArrayBuffer)

@@ -1,9 +1,13 @@
 // oxlint-disable unicorn/require-post-message-target-origin -- worker threads have no origins
-import { Worker } from 'node:worker_threads'
-import type { HashMessage, HashReply, HashRequest, HashResult } from './hash-files-worker.ts'
-
-// Node strips types only outside node_modules, so the built package has the worker as .js beside this file.
-const WORKER_FILE = import.meta.url.endsWith('.ts') ? './hash-files-worker.ts' : './hash-files-worker.js'
+import type { Worker } from 'node:worker_threads'
+import {
+  HASH_THREAD,
+  type HashMessage,
+  type HashReply,
+  type HashRequest,
+  type HashResult,
+} from './hash-files-worker.ts'
+import { startThread } from './start-thread.ts'
 
 /** A worker keeps nothing between requests: without a bound V8 would let its heap grow. */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
@@ -23,14 +27,12 @@ export class HashWorker {
 
   /** @param memory what requests of kind `bytes` point into */
   constructor(memory: SharedArrayBuffer) {
-    // The flags of the main program (--test, --input-type, …) mean nothing to a worker, and some stop it.
-    this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
-      name: 'weightvault-hash',
-      execArgv: [],
+    this.#worker = startThread({
+      file: new URL('./hash-files-worker', import.meta.url),
+      name: HASH_THREAD,
       workerData: memory,
       resourceLimits: LIMITS,
     })
-    this.#worker.unref()
     this.#worker.on('message', (reply: HashReply) => this.#settle(reply))
     this.#worker.on('error', (error: Error) => this.#stop(error))
     this.#worker.on('exit', () => this.#stop(undefined))

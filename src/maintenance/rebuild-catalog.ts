@@ -95,7 +95,7 @@ async function inOrder(deps: PipelineDeps, result: Rebuilt, signal: AbortSignal)
   for await (const { name, commit } of deps.records.listings()) {
     signal.throwIfAborted()
     try {
-      const read = await deps.records.readListing(name, commit)
+      const read = await deps.records.readListingHead(name, commit)
       if (read === undefined) continue
       all.push({ name, commit, observedAt: isOldCommit(read.listing) ? '' : read.listing.observedAt })
     } catch (error) {

@@ -96,7 +96,7 @@ export class RepoList {
 
   async #readCard({ ref, commit, hubId }: SnapshotRow): Promise<CardOf> {
     const { records, log } = this.#archive
-    const listing = await records.readListing(ref.name, commit).then(
+    const listing = await records.readListingHead(ref.name, commit).then(
       (read) => read?.listing,
       (error: unknown) => log.warn({ component: 'mirror', commit, err: error }, 'listing not readable'),
     )

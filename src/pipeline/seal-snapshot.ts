@@ -112,7 +112,7 @@ async function readPromise(
   deps: PipelineDeps,
   snapshot: SnapshotRow,
 ): Promise<Pick<Manifest, 'repo' | 'endpoint' | 'license' | 'listingSha256'> & { readonly isRefusing: boolean }> {
-  const stored = await deps.records.readListing(snapshot.ref.name, snapshot.commit)
+  const stored = await deps.records.readListingHead(snapshot.ref.name, snapshot.commit)
   if (stored === undefined) {
     throw new ArchiveError(
       'RECORD_INVALID',

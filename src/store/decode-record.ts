@@ -1,6 +1,6 @@
 import { parseCommitId, parseGitOid, parseHubId, parseSha256, type HubId } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
-import type { Listing, RefusedEntry, Sibling } from '../domain/listing.ts'
+import { cutListing, type Listing, type ListingHead, type RefusedEntry, type Sibling } from '../domain/listing.ts'
 import { ATTESTORS, type Attestor, type Manifest, type ManifestFile } from '../domain/manifest.ts'
 import { GATE_VALUES, parseRepoName, REPO_TYPES, type LicenseFacts, type RepoRef } from '../domain/repo.ts'
 
@@ -49,30 +49,51 @@ const attestors = list<Attestor>(oneOf(ATTESTORS))
 
 /** @throws ArchiveError RECORD_INVALID naming the file and the field */
 export function decodeListing(json: string, shown: string): Listing {
-  return decodeFile(json, shown, (value) => {
-    const record = fieldsOf(value)
-    return {
-      format: field(record, 'format', oneOf(['weightvault-listing/1'] as const)),
-      repo: field(record, 'repo', decodeRepo),
-      commit: field(record, 'commit', parsed(parseCommitId, 'a commit')),
-      endpoint: field(record, 'endpoint', text),
-      observedAt: field(record, 'observedAt', time),
-      createdAt: field(record, 'createdAt', perhapsText),
-      lastModified: field(record, 'lastModified', perhapsText),
-      gated: field(record, 'gated', oneOf(GATE_VALUES)),
-      license: field(record, 'license', decodeLicense),
-      tags: field(record, 'tags', list(text)),
-      cardData: field(record, 'cardData', optional(fieldsOf)),
-      files: field(record, 'files', list(decodeSibling)),
-      refused: field(record, 'refused', list(decodeRefused)),
-    }
+  return decodeFile(shown, () => {
+    const record = fieldsOf(JSON.parse(json))
+    return { ...headOf(record), files: field(record, 'files', list(decodeSibling)) }
   })
+}
+
+/**
+ * The same without the files: they are checked one by one and let go.
+ * @throws ArchiveError RECORD_INVALID naming the file and the field
+ */
+export function decodeListingHead(json: string, shown: string): ListingHead {
+  const pieces = cutListing(json)
+  try {
+    if (pieces !== undefined) {
+      for (const file of pieces.files) decodeSibling(JSON.parse(file))
+      return headOf(fieldsOf(JSON.parse(pieces.head)))
+    }
+  } catch {
+    // Damaged, or laid out by somebody else: read as a whole, which also tells the place.
+  }
+  const { files: _, ...head } = decodeListing(json, shown)
+  return head
+}
+
+function headOf(record: Fields): ListingHead {
+  return {
+    format: field(record, 'format', oneOf(['weightvault-listing/1'] as const)),
+    repo: field(record, 'repo', decodeRepo),
+    commit: field(record, 'commit', parsed(parseCommitId, 'a commit')),
+    endpoint: field(record, 'endpoint', text),
+    observedAt: field(record, 'observedAt', time),
+    createdAt: field(record, 'createdAt', perhapsText),
+    lastModified: field(record, 'lastModified', perhapsText),
+    gated: field(record, 'gated', oneOf(GATE_VALUES)),
+    license: field(record, 'license', decodeLicense),
+    tags: field(record, 'tags', list(text)),
+    cardData: field(record, 'cardData', optional(fieldsOf)),
+    refused: field(record, 'refused', list(decodeRefused)),
+  }
 }
 
 /** @throws ArchiveError RECORD_INVALID naming the file and the field */
 export function decodeManifest(json: string, shown: string): Manifest {
-  return decodeFile(json, shown, (value) => {
-    const record = fieldsOf(value)
+  return decodeFile(shown, () => {
+    const record = fieldsOf(JSON.parse(json))
     return {
       format: field(record, 'format', oneOf(['weightvault-manifest/1'] as const)),
       repo: field(record, 'repo', decodeRepo),
@@ -139,9 +160,9 @@ function decodeLicense(value: unknown): LicenseFacts {
   }
 }
 
-function decodeFile<T>(json: string, shown: string, read: (value: unknown) => T): T {
+function decodeFile<T>(shown: string, read: () => T): T {
   try {
-    return read(JSON.parse(json))
+    return read()
   } catch (error) {
     if (!(error instanceof ShapeError) && !(error instanceof SyntaxError)) throw error
     throw recordInvalid(shown, error instanceof ShapeError ? error.message : 'is not JSON', error)

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { parseSha256, type CommitId, type Sha256 } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
-import { printListing, promiseText, type Listing } from '../domain/listing.ts'
+import { printListing, promiseText, type Listing, type ListingHead } from '../domain/listing.ts'
 import { manifestPieces, printManifest, sha256SumsPieces, type Manifest } from '../domain/manifest.ts'
 import type { RepoName } from '../domain/repo.ts'
 import {
@@ -17,7 +17,7 @@ import {
   writeFileOnce,
 } from '../lib/fs-durable.ts'
 import type { RecordStore } from '../ports.ts'
-import { decodeListing, decodeManifest, recordInvalid } from './decode-record.ts'
+import { decodeListing, decodeListingHead, decodeManifest, recordInvalid } from './decode-record.ts'
 import { appendToJournal, lastJournalSeq } from './event-journal.ts'
 import { Layout } from './layout.ts'
 import { listListings, readJournal } from './list-records.ts'
@@ -56,11 +56,23 @@ class FolderRecordStore implements RecordStore {
     })
   }
 
-  async readListing(name: RepoName, commit: CommitId): Promise<{ listing: Listing; sha256: Sha256 } | undefined> {
+  readListing(name: RepoName, commit: CommitId): Promise<{ listing: Listing; sha256: Sha256 } | undefined> {
+    return this.#readListing(name, commit, decodeListing)
+  }
+
+  readListingHead(name: RepoName, commit: CommitId): Promise<{ listing: ListingHead; sha256: Sha256 } | undefined> {
+    return this.#readListing(name, commit, decodeListingHead)
+  }
+
+  async #readListing<T extends ListingHead>(
+    name: RepoName,
+    commit: CommitId,
+    decode: (json: string, shown: string) => T,
+  ): Promise<{ listing: T; sha256: Sha256 } | undefined> {
     const path = this.#layout.listing(name, commit)
     const found = await this.#readText(path, this.#layout.listings)
     if (found === undefined) return undefined
-    const listing = decodeListing(found.text, this.#layout.shown(path))
+    const listing = decode(found.text, this.#layout.shown(path))
     this.#assertAbout(listing, name, commit, path)
     return { listing, sha256: found.sha256 }
   }
@@ -161,7 +173,7 @@ class FolderRecordStore implements RecordStore {
     throw recordInvalid(shown, 'is sealed already, with other content')
   }
 
-  #assertAbout(record: Listing | Manifest, name: RepoName, commit: CommitId, path: string): void {
+  #assertAbout(record: ListingHead | Manifest, name: RepoName, commit: CommitId, path: string): void {
     if (record.repo.name === name && record.commit === commit) return
     throw recordInvalid(this.#layout.shown(path), `is about ${record.repo.name}@${record.commit}`)
   }

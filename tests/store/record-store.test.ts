@@ -140,11 +140,30 @@ test('readListing refuses what is not a listing, names the file and the field, a
   for (const [text, message] of damaged) {
     writeFileSync(path, text)
     await assert.rejects(records.readListing(NAME, COMMIT), { code: 'RECORD_INVALID', message }, String(message))
+    await assert.rejects(records.readListingHead(NAME, COMMIT), { code: 'RECORD_INVALID', message }, String(message))
     await assert.rejects(records.writeListing(LISTING, t.signal), {
       code: 'RECORD_INVALID',
       message: /^listings\/Qwen/,
     })
     assert.equal(readFileSync(path, 'utf8'), text)
+  }
+})
+
+test('readListingHead is the listing without its files, whoever laid it out', async (t) => {
+  const { records, layout } = await makeRecords(t)
+  const path = layout.listing(NAME, COMMIT)
+  mkdirSync(dirname(path), { recursive: true })
+  const listings = [LISTING, { ...LISTING, files: [] }, { ...LISTING, files: LISTING.files.slice(0, 1) }]
+  for (const text of listings.flatMap((each) => [
+    printListing(each),
+    JSON.stringify(each),
+    JSON.stringify(each, null, 1),
+  ])) {
+    writeFileSync(path, text)
+    const whole = await records.readListing(NAME, COMMIT)
+    assert.ok(whole)
+    const { files: _, ...head } = whole.listing
+    assert.deepEqual(await records.readListingHead(NAME, COMMIT), { listing: head, sha256: whole.sha256 })
   }
 })
 

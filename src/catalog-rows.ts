@@ -1,12 +1,12 @@
 import type { DecisionReason, FileDecision, HoldReason } from './domain/decision.ts'
-import type { CommitId, HubId, Sha256 } from './domain/digest.ts'
+import type { CommitId, Digests, HubId, Sha256 } from './domain/digest.ts'
 import type { ChangeEvent } from './domain/events.ts'
 import type { ContentKey, Listing, Sibling } from './domain/listing.ts'
 import type { Attestor, Coverage } from './domain/manifest.ts'
 import type { Gate, LicenseFacts, RepoFacts, RepoName, RepoRef } from './domain/repo.ts'
 import type { HubRef } from './domain/ref-changes.ts'
 import type { UpstreamState } from './domain/repo-state.ts'
-import type { ContentSource, Digests } from './ports.ts'
+import type { ContentSource } from './hub-port.ts'
 
 export { UPSTREAM_STATES, type UpstreamState } from './domain/repo-state.ts'
 

@@ -1,8 +1,7 @@
 import type { SnapshotState, UpstreamState } from './catalog-rows.ts'
-import type { CommitId, GitOid, Sha256 } from './domain/digest.ts'
+import type { CommitId, Digests, GitOid, Sha256 } from './domain/digest.ts'
 import type { Attestor } from './domain/manifest.ts'
 import type { LicenseFacts, RepoRef } from './domain/repo.ts'
-import type { Digests } from './ports.ts'
 
 // What `find` and `adopt` ask the catalog.
 

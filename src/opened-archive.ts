@@ -1,11 +1,16 @@
 import type { AlertChannel } from './alert-port.ts'
+import type { BlobStore } from './blob-port.ts'
 import type { Catalog } from './catalog-port.ts'
+import type { Clock } from './clock-port.ts'
 import type { CommitId, Sha256 } from './domain/digest.ts'
 import type { ArchiveError } from './domain/errors.ts'
 import type { LicenseBook } from './domain/license-match.ts'
 import type { Settings } from './domain/settings.ts'
 import type { WitnessBook } from './domain/witness.ts'
-import type { BlobStore, Clock, HubSource, Log, RecordStore, ServiceLink } from './ports.ts'
+import type { HubSource } from './hub-port.ts'
+import type { Log } from './log-port.ts'
+import type { RecordStore } from './record-port.ts'
+import type { ServiceLink } from './service-port.ts'
 
 /** Everything a command or the service works with, opened by `compose.ts` and closed in reverse. */
 export interface OpenedArchive extends AsyncDisposable {

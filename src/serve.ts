@@ -1,12 +1,13 @@
+import type { Clock } from './clock-port.ts'
 import { openArchive } from './compose.ts'
 import type { Config } from './config/config.ts'
 import { startDashboard, type WriteFeed } from './dashboard/start-dashboard.ts'
 import type { RepoRef } from './domain/repo.ts'
 import type { HttpService } from './lib/http-service.ts'
+import type { Log } from './log-port.ts'
 import type { FetchFile } from './mirror/missing-files.ts'
 import { startMirror } from './mirror/start-mirror.ts'
 import type { OpenedArchive } from './opened-archive.ts'
-import type { Clock, Log } from './ports.ts'
 
 /** What listens, until it is disposed. */
 export interface Servers extends AsyncDisposable {

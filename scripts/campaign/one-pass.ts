@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../../src/clock-port.ts'
 import { openArchive } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import { createLogger } from '../../src/lib/logger.ts'
 import { runPass } from '../../src/pipeline/run-pass.ts'
-import type { Clock } from '../../src/ports.ts'
 import { RecordedProgress } from '../../tests/support/test-vault.ts'
 import { HANGS_AFTER_MS } from './campaign-options.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../ports.ts'
+import type { Clock } from '../clock-port.ts'
 import type { Palette } from './palette.ts'
 import { OutputClosed } from './printer.ts'
 import { createProgressLines } from './progress-lines.ts'

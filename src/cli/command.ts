@@ -1,8 +1,9 @@
+import type { Clock } from '../clock-port.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
 import type { AlertChannel } from '../alert-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
-import type { Clock, Progress } from '../ports.ts'
+import type { Progress } from '../progress-port.ts'
 import type { CommandInput } from './command-input.ts'
 import type { Palette } from './palette.ts'
 

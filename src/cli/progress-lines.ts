@@ -1,5 +1,5 @@
+import type { Clock } from '../clock-port.ts'
 import { formatRate, formatSize } from '../lib/units.ts'
-import type { Clock } from '../ports.ts'
 import { counted } from './ago.ts'
 import { eventLine, isNews } from './event-line.ts'
 import { createPalette } from './palette.ts'

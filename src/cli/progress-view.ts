@@ -1,4 +1,4 @@
-import type { Progress } from '../ports.ts'
+import type { Progress } from '../progress-port.ts'
 
 /** Progress that is shown somewhere. */
 export interface ProgressView extends Progress {

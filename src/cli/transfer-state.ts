@@ -1,5 +1,5 @@
 import { printRepo } from '../domain/repo.ts'
-import type { HubFile } from '../ports.ts'
+import type { HubFile } from '../hub-port.ts'
 import { RateMeter } from './rate-meter.ts'
 
 /** Files from this size on show how fast the connection is. */

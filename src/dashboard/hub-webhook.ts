@@ -1,7 +1,7 @@
 import { reposOfWebhook } from '../domain/hub-webhook.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import { isSameSecret } from '../lib/http-visitor.ts'
-import type { Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 
 /** A payload with all its refs is some kilobytes. */
 const MAX_BODY_BYTES = 256 * 1024

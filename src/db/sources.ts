@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { ContentKey } from '../domain/listing.ts'
-import type { ContentSource } from '../ports.ts'
+import type { ContentSource } from '../hub-port.ts'
 import { commitOf, digestOfKey, pathOfKey, refOf } from './codec.ts'
 import { IS_ELSEWHERE } from './conditions.ts'
 import type { Db } from './schema.ts'

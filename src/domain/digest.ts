@@ -9,6 +9,19 @@ export type CommitId = string & { readonly [brand]: 'CommitId' }
 /** The Hub's permanent id of a repository (`_id`): 24 lower-case hex digits. */
 export type HubId = string & { readonly [brand]: 'HubId' }
 
+/** What some bytes are, as hashed here. */
+export interface Digests {
+  readonly sha256: Sha256
+  /** Git blob id of the same bytes; undefined where nobody promises one: content that only LFS can hold. */
+  readonly gitOid: GitOid | undefined
+  readonly size: number
+}
+
+/** Digests of bytes that were hashed both ways. */
+export interface WholeDigests extends Digests {
+  readonly gitOid: GitOid
+}
+
 /** Exactly 64 lower-case hex digits, else undefined. Nothing is trimmed or repaired. */
 export function parseSha256(text: unknown): Sha256 | undefined {
   return isHex(text, 64) ? (text as Sha256) : undefined

@@ -1,5 +1,5 @@
 import { printRepo, parseRepoName, type RepoFacts, type RepoRef } from '../domain/repo.ts'
-import type { HttpEvidence, RepoAnswer } from '../ports.ts'
+import type { HttpEvidence, RepoAnswer } from '../hub-port.ts'
 import { askHub, type HubReply } from './ask-hub.ts'
 import { endpointTarget, infoPath, readInfoPath } from './endpoint.ts'
 import type { HubContext } from './hub-context.ts'

@@ -1,4 +1,4 @@
-import type { ByteSink } from '../ports.ts'
+import type { ByteSink } from '../intake-port.ts'
 import type { ExchangeLimits, HttpAnswer, HttpRequest } from './http-exchange.ts'
 import type { ResponseHead } from './response-head.ts'
 import { TransportError } from './transport-error.ts'

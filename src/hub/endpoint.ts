@@ -1,6 +1,6 @@
 import { ArchiveError } from '../domain/errors.ts'
 import { printRepo, type RepoRef, type RepoType } from '../domain/repo.ts'
-import type { HubFile } from '../ports.ts'
+import type { HubFile } from '../hub-port.ts'
 import { readTarget, type Target } from './url-target.ts'
 
 /** The configured Hub: its origin, and the path under which it answers ("" or "/hub"). */

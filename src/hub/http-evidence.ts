@@ -1,4 +1,4 @@
-import type { HttpEvidence } from '../ports.ts'
+import type { HttpEvidence } from '../hub-port.ts'
 import type { HubReply } from './ask-hub.ts'
 import { headerText } from './http-headers.ts'
 import { quotable, readRefusal } from './hub-errors.ts'

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
+import type { ByteSink } from '../intake-port.ts'
 import type { HeaderMap } from './http-headers.ts'
-import type { ByteSink } from '../ports.ts'
 import { toTransportError, TransportError } from './transport-error.ts'
 import type { Target } from './url-target.ts'
 

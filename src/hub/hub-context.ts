@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
-import type { Clock, Log } from '../ports.ts'
+import type { Clock } from '../clock-port.ts'
+import type { Log } from '../log-port.ts'
 import type { AddressGuard } from './address-guard.ts'
 import type { BulkPool } from './bulk-pool.ts'
 import { type Endpoint, isEndpoint } from './endpoint.ts'

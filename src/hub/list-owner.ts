@@ -1,7 +1,7 @@
 import { listDatasets, listModels, listSpaces } from '@huggingface/hub'
 import { ArchiveError } from '../domain/errors.ts'
 import { isOwnerOrName, type RepoFacts, type RepoType } from '../domain/repo.ts'
-import type { HttpEvidence, OwnerListing } from '../ports.ts'
+import type { HttpEvidence, OwnerListing } from '../hub-port.ts'
 import { evidenceOf } from './http-evidence.ts'
 import type { HubContext } from './hub-context.ts'
 import { listingIncomplete } from './hub-errors.ts'

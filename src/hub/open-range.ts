@@ -1,6 +1,6 @@
 import { decodeDigits } from '../domain/decode.ts'
 import type { ArchiveError } from '../domain/errors.ts'
-import type { RangeBody, ResolvedFile } from '../ports.ts'
+import type { RangeBody, ResolvedFile } from '../hub-port.ts'
 import { readQuota } from './ask-hub.ts'
 import { NotPlainError } from './bulk-connection.ts'
 import { isEndpoint } from './endpoint.ts'

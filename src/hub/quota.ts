@@ -1,4 +1,4 @@
-import type { Clock } from '../ports.ts'
+import type { Clock } from '../clock-port.ts'
 import type { QuotaReading } from './http-headers.ts'
 
 /** What is known of one quota in its current window. */

@@ -1,5 +1,6 @@
 import { ArchiveError } from '../domain/errors.ts'
-import type { ByteSink, RangeBody } from '../ports.ts'
+import type { RangeBody } from '../hub-port.ts'
+import type { ByteSink } from '../intake-port.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 
 /** What the headers of an answer promised, checked. */

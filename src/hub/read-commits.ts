@@ -1,7 +1,7 @@
 import { decodeObject } from '../domain/decode.ts'
 import { parseCommitId, type CommitId } from '../domain/digest.ts'
 import type { RepoRef } from '../domain/repo.ts'
-import type { CommitLog } from '../ports.ts'
+import type { CommitLog } from '../hub-port.ts'
 import { askRoute } from './ask-route.ts'
 import { headerText, parseNextLink } from './http-headers.ts'
 import type { HubContext } from './hub-context.ts'

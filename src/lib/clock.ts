@@ -1,4 +1,4 @@
-import type { Clock } from '../ports.ts'
+import type { Clock } from '../clock-port.ts'
 
 /** The system's clock. A sleep ends early, with the signal's reason, when the signal aborts. */
 export const systemClock: Clock = {

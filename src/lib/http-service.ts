@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { getRequestListener } from '@hono/node-server'
 import { ArchiveError } from '../domain/errors.ts'
-import type { Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 import { hasBody, rawRefusal, SECURITY_HEADERS, sendRefusal, type Refusal } from './http-refusal.ts'
 import { Door, isLoopbackHost, type Visitor } from './http-visitor.ts'
 

@@ -1,7 +1,7 @@
 import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino'
 import { build } from 'pino-pretty'
 import { ArchiveError } from '../domain/errors.ts'
-import type { Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

@@ -1,4 +1,4 @@
-import type { Clock } from '../ports.ts'
+import type { Clock } from '../clock-port.ts'
 
 /**
  * One cap on bytes per second shared by everything that calls `take`. A burst of a quarter of a second is allowed, so

@@ -1,11 +1,11 @@
+import type { GiveMethod } from '../blob-port.ts'
 import type { SeenFile } from '../find-rows.ts'
-import type { CommitId, GitOid, Sha256 } from '../domain/digest.ts'
+import type { CommitId, GitOid, Sha256, WholeDigests } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import { printRepo } from '../domain/repo.ts'
 import { announce, nowIso, type PipelineDeps } from '../pipeline/deps.ts'
 import { measureStored } from '../pipeline/disk-room.ts'
 import { sealSnapshots } from '../pipeline/seal-snapshot.ts'
-import type { GiveMethod, WholeDigests } from '../ports.ts'
 
 /** What is noted at once: so much is hashed again at most after a kill. */
 const FILES_PER_BATCH = 256

@@ -1,3 +1,4 @@
+import type { ExportOptions, ExportResult } from '../blob-port.ts'
 import type { SnapshotRow } from '../catalog-rows.ts'
 import type { CommitId } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
@@ -5,7 +6,6 @@ import { hubCacheFolder, planHubCache, planPlainFolder, type ExportPlan } from '
 import type { Manifest } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
-import type { ExportOptions, ExportResult } from '../ports.ts'
 
 export const LAYOUTS = ['folder', 'hf-cache'] as const
 export type RestoreLayout = (typeof LAYOUTS)[number]

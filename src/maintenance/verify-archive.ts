@@ -1,3 +1,4 @@
+import type { QuarantineNote } from '../blob-port.ts'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
@@ -7,7 +8,7 @@ import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
 import type { NewDamage, SnapshotRow } from '../catalog-rows.ts'
 import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
-import type { Progress, QuarantineNote } from '../ports.ts'
+import type { Progress } from '../progress-port.ts'
 
 /** What to verify: everything sealed, one repository, or one of its commits. */
 export interface VerifyTarget {

@@ -1,6 +1,6 @@
+import type { OpenBlob } from '../blob-port.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
-import type { OpenBlob } from '../ports.ts'
 import type { ArchiveView, ReadableArchive } from './archive-view.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { MirrorError } from './mirror-error.ts'

@@ -1,6 +1,6 @@
 import type { ArchiveError } from '../domain/errors.ts'
 import type { Refusal } from '../lib/http-refusal.ts'
-import type { Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 
 /** Codes that the Hub's clients know, and our own for the rest. Every answer of 400 or above has one. */
 export type MirrorErrorCode =

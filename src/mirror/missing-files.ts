@@ -1,6 +1,7 @@
 import type { SnapshotRow } from '../catalog-rows.ts'
+import type { Clock } from '../clock-port.ts'
 import { displayName } from '../domain/file-name.ts'
-import type { Clock, Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 import { MirrorError } from './mirror-error.ts'
 
 /** Has a listed file fetched, verified and sealed; false where that cannot be done. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { AlertChannel } from '../alert-port.ts'
+import type { Clock } from '../clock-port.ts'
 import type { AlertRule } from '../domain/alert-rules.ts'
 import type { Alert } from '../domain/alert.ts'
-import type { Clock } from '../ports.ts'
 import type { MailTarget } from './email.ts'
 import type { PostTarget, ProxyAddresses } from './http-post.ts'
 

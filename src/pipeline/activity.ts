@@ -1,8 +1,10 @@
+import type { Clock } from '../clock-port.ts'
 import type { CommitId } from '../domain/digest.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import type { LoggedEvent } from '../domain/events.ts'
-import type { Clock, HubFile, Progress } from '../ports.ts'
+import type { HubFile } from '../hub-port.ts'
+import type { Progress } from '../progress-port.ts'
 
 /** What a running service is doing right now; the answer to `status`. */
 export interface ActivityReport {

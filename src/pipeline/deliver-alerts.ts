@@ -1,5 +1,6 @@
 import type { AlertChannel, ChannelNotice, ChannelState, QueuedMessage } from '../alert-port.ts'
 import type { Catalog } from '../catalog-port.ts'
+import type { Clock } from '../clock-port.ts'
 import {
   alertPauseMs,
   GIVE_UP_AFTER_MS,
@@ -11,7 +12,7 @@ import {
 import { burstAfter, cutAlerts, cutDigest, stormPauseMs } from '../domain/cut-alerts.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
-import type { Clock, Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 import { composeAlert } from './compose-alert.ts'
 
 /** What delivery works with. */

@@ -1,6 +1,6 @@
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
-import type { Progress } from '../ports.ts'
+import type { Progress } from '../progress-port.ts'
 
 /** What the pipeline works with: the opened archive, and whoever watches. */
 export interface PipelineDeps extends OpenedArchive {

@@ -11,7 +11,7 @@ import { readSafetensorsHeader } from '../domain/safetensors-header.ts'
 import { weightFormatOf } from '../domain/weight-file.ts'
 import { MAX_HEADER_BYTES, type HeaderRead, type WeightHeader } from '../domain/weight-header.ts'
 import type { SnapshotRow } from '../catalog-rows.ts'
-import type { ResolvedFile } from '../ports.ts'
+import type { ResolvedFile } from '../hub-port.ts'
 import type { PipelineDeps } from './deps.ts'
 
 /** Files of one commit whose headers are read; each asks the Hub where the bytes are. */

@@ -1,6 +1,6 @@
+import type { BlobStore } from '../blob-port.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
-import type { BlobStore } from '../ports.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /** Two failed fsyncs within this time are a disk that fails, not a file that failed. */

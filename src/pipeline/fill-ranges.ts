@@ -1,8 +1,9 @@
 import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
+import type { HubFile, HubSource, RangeBody, ResolvedFile } from '../hub-port.ts'
+import type { PartialFile, PartialRange } from '../intake-port.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
-import type { HubFile, HubSource, PartialFile, PartialRange, RangeBody, ResolvedFile } from '../ports.ts'
 import { FAR_MS, type Lane, type LaneBudget } from './lane-budget.ts'
 import { PacedSink } from './paced-sink.ts'
 

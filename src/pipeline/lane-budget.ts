@@ -1,4 +1,4 @@
-import type { Clock } from '../ports.ts'
+import type { Clock } from '../clock-port.ts'
 
 /** Connections that carry file bytes at the same time. */
 const MAX_IN_ALL = 20

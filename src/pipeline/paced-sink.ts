@@ -1,5 +1,5 @@
+import type { ByteSink } from '../intake-port.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
-import type { ByteSink } from '../ports.ts'
 
 /** Bytes between two reports: a report costs more than a read. */
 const REPORT_BYTES = 256 * 1024

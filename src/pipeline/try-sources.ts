@@ -3,7 +3,7 @@ import { ArchiveError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { Job } from '../catalog-rows.ts'
-import type { ContentSource } from '../ports.ts'
+import type { ContentSource } from '../hub-port.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 import type { Closure } from './download-blob.ts'
 

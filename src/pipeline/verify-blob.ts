@@ -1,3 +1,4 @@
+import type { Digests } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { ContentKey } from '../domain/listing.ts'
@@ -5,7 +6,7 @@ import type { Attestor } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
 import { contradictionEvent, hearWitness } from '../domain/witness.ts'
 import type { Job } from '../catalog-rows.ts'
-import type { Digests, HubFile } from '../ports.ts'
+import type { HubFile } from '../hub-port.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /**

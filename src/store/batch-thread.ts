@@ -2,7 +2,7 @@
 import { parentPort, threadName, workerData, type MessagePort } from 'node:worker_threads'
 import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
-import type { StoredSmall } from '../ports.ts'
+import type { StoredSmall } from '../intake-port.ts'
 import { IoChoice } from './batch-io.ts'
 import { commitBatch, Turns, type BatchItem } from './commit-batch.ts'
 import { Layout } from './layout.ts'

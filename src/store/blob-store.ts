@@ -1,27 +1,25 @@
 import { statSync, type Dir } from 'node:fs'
 import { opendir, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type {
+  BlobStore,
+  BlockChecks,
+  ExportOptions,
+  ExportResult,
+  GiveMethod,
+  OpenBlob,
+  QuarantineNote,
+} from '../blob-port.ts'
 import { parseSha256, type Sha256 } from '../domain/digest.ts'
+import type { Digests, WholeDigests } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
+import type { PartialFile, SmallIntake } from '../intake-port.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import { BLOCK_BYTES } from '../lib/block-memory.ts'
 import type { HashPool } from '../lib/hash-files.ts'
 import type { ExportPlan } from '../domain/export-plan.ts'
-import type {
-  BlobStore,
-  BlockChecks,
-  Digests,
-  ExportOptions,
-  ExportResult,
-  GiveMethod,
-  Log,
-  OpenBlob,
-  PartialFile,
-  QuarantineNote,
-  SmallIntake,
-  WholeDigests,
-} from '../ports.ts'
+import type { Log } from '../log-port.ts'
 import { BALLAST_BYTES, dropBallastFile, hasBallast, makeBallast } from './ballast.ts'
 import { readBlockChecks } from './block-checks.ts'
 import { exportFolder } from './export-folder.ts'

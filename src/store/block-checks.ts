@@ -1,9 +1,9 @@
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
+import type { BlockChecks } from '../blob-port.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { OPEN_NEW, readRegularFile, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
-import type { BlockChecks } from '../ports.ts'
 import type { Layout } from './layout.ts'
 
 const FORMAT = 'weightvault-blocks/1'

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { invariant } from '../domain/errors.ts'
+import type { PartialRange } from '../intake-port.ts'
 import type { Block, BlockMemory } from '../lib/block-memory.ts'
-import type { PartialRange } from '../ports.ts'
 import type { BlockMap } from './block-map.ts'
 import type { FilledBlock } from './block-writer.ts'
 

@@ -1,7 +1,7 @@
 import { constants, linkSync } from 'node:fs'
 import { chmod, copyFile, open } from 'node:fs/promises'
+import type { ExportOptions, GiveMethod } from '../blob-port.ts'
 import { isErrno, OPEN_EXISTING, OPEN_NEW, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
-import type { ExportOptions, GiveMethod } from '../ports.ts'
 
 /** What a file system answers that cannot share bytes between two files, or not with this place. */
 export const CANNOT_SHARE = [

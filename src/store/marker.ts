@@ -10,7 +10,7 @@ import {
   syncDirectory,
   writeFileOnce,
 } from '../lib/fs-durable.ts'
-import type { Log } from '../ports.ts'
+import type { Log } from '../log-port.ts'
 import { ARCHIVE_FOLDERS, MARKER_NAME } from './layout.ts'
 import { missingMarker } from './store-error.ts'
 

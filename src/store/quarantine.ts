@@ -1,9 +1,9 @@
 import type { Stats } from 'node:fs'
 import { lstat, readdir, readFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import type { QuarantineNote } from '../blob-port.ts'
 import { parseSha256 } from '../domain/digest.ts'
 import { isErrno, syncDirectory, unlinkIfThere, writeFileOnce } from '../lib/fs-durable.ts'
-import type { QuarantineNote } from '../ports.ts'
 import type { Layout } from './layout.ts'
 
 const MAX_SAME_NAMES = 1000

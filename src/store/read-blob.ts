@@ -1,9 +1,9 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import type { BigIntStats } from 'node:fs'
+import type { OpenBlob } from '../blob-port.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { isErrno, OPEN_EXISTING } from '../lib/fs-durable.ts'
-import type { OpenBlob } from '../ports.ts'
 import type { Layout } from './layout.ts'
 import { fixityFailed, storeError } from './store-error.ts'
 

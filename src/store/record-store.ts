@@ -16,7 +16,7 @@ import {
   replaceFileDurably,
   writeFileOnce,
 } from '../lib/fs-durable.ts'
-import type { RecordStore } from '../ports.ts'
+import type { RecordStore } from '../record-port.ts'
 import { decodeListing, decodeListingHead, decodeManifest, recordInvalid } from './decode-record.ts'
 import { appendToJournal, lastJournalSeq } from './event-journal.ts'
 import { Layout } from './layout.ts'

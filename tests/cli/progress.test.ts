@@ -8,7 +8,7 @@ import { RateMeter } from '../../src/cli/rate-meter.ts'
 import { parseCommitId } from '../../src/domain/digest.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
 import { parseRepoArgument } from '../../src/domain/repo.ts'
-import type { HubFile } from '../../src/ports.ts'
+import type { HubFile } from '../../src/hub-port.ts'
 
 const ref = parseRepoArgument('Qwen/Qwen3.5-4B')!.ref
 const commit = parseCommitId('a'.repeat(40))!

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { parseGitOid, parseSha256, type GitOid } from '../../src/domain/digest.ts'
+import type { Digests } from '../../src/domain/digest.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
-import type { Digests } from '../../src/ports.ts'
 
 /** Digests of bytes, computed apart from the code under test. */
 export function digestsOf(bytes: Uint8Array): Digests & { readonly gitOid: GitOid } {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
-import type { Sha256 } from '../../src/domain/digest.ts'
+import type { BlobStore, QuarantineNote } from '../../src/blob-port.ts'
+import type { Digests, Sha256 } from '../../src/domain/digest.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
-import type { BlobStore, Digests, QuarantineNote } from '../../src/ports.ts'
 import { digestsOf, keyOf } from './blob-digests.ts'
 
 /** A store under test. `reopen` gives another instance over the same bytes, as a restart would. */

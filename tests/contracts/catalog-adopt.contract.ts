@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Digests } from '../../src/domain/digest.ts'
 import type { Sibling } from '../../src/domain/listing.ts'
-import type { Digests } from '../../src/ports.ts'
 import {
   addListed,
   ANY_JOB,

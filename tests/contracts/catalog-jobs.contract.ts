@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { HOLD_REASONS } from '../../src/domain/decision.ts'
 import type { Job } from '../../src/catalog-rows.ts'
-import type { Digests } from '../../src/ports.ts'
+import type { Digests } from '../../src/domain/digest.ts'
 import {
   addListed,
   addRepos,

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { startHttpService, type HttpServiceOptions } from '../../src/lib/http-service.ts'
-import type { Log } from '../../src/ports.ts'
+import type { Log } from '../../src/log-port.ts'
 
 const ignore = (): void => {}
 const silentLog: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore }

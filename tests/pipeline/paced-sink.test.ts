@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Clock } from '../../src/clock-port.ts'
+import type { ByteSink } from '../../src/intake-port.ts'
 import { TokenBucket } from '../../src/lib/token-bucket.ts'
 import { PacedSink } from '../../src/pipeline/paced-sink.ts'
-import type { ByteSink, Clock } from '../../src/ports.ts'
 
 const { signal } = new AbortController()
 const RATE = 1_000_000

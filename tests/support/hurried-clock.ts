@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Clock } from '../../src/ports.ts'
+import type { Clock } from '../../src/clock-port.ts'
 
 /** What a sleep really takes: long enough for other work to go on. */
 const REAL_MS = 2

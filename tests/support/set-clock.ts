@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/ports.ts'
+import type { Clock } from '../../src/clock-port.ts'
 
 /** A clock that stands still until it is moved. Nobody may sleep by it. */
 export class SetClock implements Clock {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from '../../src/clock-port.ts'
 import { openArchive } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config/load-config.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
@@ -10,7 +11,7 @@ import { createLogger } from '../../src/lib/logger.ts'
 import { runPass } from '../../src/pipeline/run-pass.ts'
 import type { RepoRef } from '../../src/domain/repo.ts'
 import type { OpenedArchive, PassResult } from '../../src/opened-archive.ts'
-import type { Clock, Progress } from '../../src/ports.ts'
+import type { Progress } from '../../src/progress-port.ts'
 import type { SimHub } from './sim-hub/types.ts'
 
 const never = new AbortController().signal

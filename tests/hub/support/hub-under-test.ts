@@ -1,7 +1,8 @@
+import type { HubFile, HubSource } from '../../../src/hub-port.ts'
 import { createHubSource, type HubSourceOptions } from '../../../src/hub/hub-source.ts'
 import { type CommitId, parseCommitId } from '../../../src/domain/digest.ts'
 import { parseRepoName, type RepoRef, type RepoType } from '../../../src/domain/repo.ts'
-import type { HubFile, HubSource, Log } from '../../../src/ports.ts'
+import type { Log } from '../../../src/log-port.ts'
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts'
 
 /** A hub source with a virtual clock, whose log is kept. */

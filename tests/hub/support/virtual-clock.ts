@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/ports.ts'
+import type { Clock } from '../../../src/clock-port.ts'
 
 /** A clock whose sleeps pass at once and move its time on. */
 export interface VirtualClock extends Clock {

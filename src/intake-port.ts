@@ -1,0 +1,70 @@
+import type { Digests } from './domain/digest.ts'
+import type { ContentKey } from './domain/listing.ts'
+
+/** Takes bytes in their order, in memory of its own, so that they are never copied. */
+export interface ByteSink {
+  /** Memory for the next bytes, never empty; undefined while there is none: then `room` says when. */
+  view(): Uint8Array | undefined
+  /** The first `count` bytes of the last view hold bytes. */
+  filled(count: number): void
+  /** Resolves when there is room. @throws what makes it pointless to go on: DISK_*, ARCHIVE_*; the signal's reason */
+  room(signal: AbortSignal): Promise<void>
+}
+
+/** A run of missing bytes that one connection fetches. */
+export interface PartialRange extends ByteSink {
+  readonly start: number
+  readonly end: number
+  /** Where the next byte goes. */
+  readonly position: number
+  /** Ends the claim: what was filled is kept, the rest is missing again. Also when the range is whole. */
+  release(): void
+}
+
+/** An unfinished download. Disposing it closes the file and keeps its bytes for a resume. */
+export interface PartialFile extends AsyncDisposable {
+  /** End of the unbroken run of bytes from the beginning. What came before a restart is proven by `finish` only. */
+  readonly position: number
+  /** Bytes that are there, wherever. */
+  readonly heldBytes: number
+  /** Ranges that may be filled at once: one where the disk wants its bytes in order. */
+  readonly maxRanges: number
+  /**
+   * The first missing bytes that nobody has claimed, at most about `maxBytes`; undefined when there are none.
+   * @throws DISK_FAILED
+   */
+  claim(maxBytes: number, signal: AbortSignal): Promise<PartialRange | undefined>
+  /** Appends at `position`; not together with `claim`. @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY */
+  append(chunk: Uint8Array, signal: AbortSignal): Promise<void>
+  /** Forgets everything: the next byte starts a new file. No range is claimed. */
+  restart(): Promise<void>
+  /**
+   * fsync, then the digests of what is in the file. After a failed fsync the file is dead and removed.
+   * @throws DISK_FULL, DISK_FAILED; PARTIAL_DAMAGED when bytes on disk are no longer what arrived: they are missing again,
+   *   and only they have to be fetched
+   */
+  finish(signal: AbortSignal): Promise<Digests>
+}
+
+/** What became of a small content. When it was not published, its bytes wait as a partial: they are not its key's. */
+export interface StoredSmall {
+  readonly digests: Digests
+  readonly isPublished: boolean
+}
+
+/** Memory for one small content on its way to the disk. Disposing it gives the memory back. */
+export interface SmallContent extends Disposable {
+  /** To be filled whole before `store`. */
+  readonly bytes: Uint8Array
+  /**
+   * Writes, fsyncs, reads back, hashes and publishes together with others that come at the same time.
+   * @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY, FIXITY_FAILED; nothing of it is published then
+   */
+  store(key: ContentKey): Promise<StoredSmall>
+}
+
+/** The way of small contents into the store. One at a time is open; disposing it waits for what is under way. */
+export interface SmallIntake extends AsyncDisposable {
+  /** Waits while all memory is in use. `size` is at most `SMALL_CONTENT_BYTES`. */
+  take(size: number, signal: AbortSignal): Promise<SmallContent>
+}

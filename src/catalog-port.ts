@@ -1,34 +1,5 @@
 import type { AlertOutbox } from './alert-port.ts'
-import type {
-  CardFacts,
-  CatalogTotals,
-  CompletedJob,
-  DecidedSnapshot,
-  EventFilter,
-  FileRow,
-  Job,
-  KnownRepo,
-  ListingRecord,
-  NewDamage,
-  PendingSnapshot,
-  PlanRow,
-  PlanTotals,
-  DueRefs,
-  PollRecord,
-  QueueRow,
-  RefRecord,
-  RepoActivity,
-  RepoFilter,
-  RepoRow,
-  RescueRow,
-  RescueStart,
-  ScheduleEntry,
-  SnapshotRow,
-  TransitionRow,
-  UndigestedHead,
-  UnlistedHead,
-  WatchState,
-} from './catalog-rows.ts'
+import type { CatalogTotals, EventFilter, FileRow, RepoFilter, RepoRow, SnapshotRow } from './archive-rows.ts'
 import type { AdoptedBlob, FileNameQuery, ListedContents, SeenFile, WhereListed } from './find-rows.ts'
 import type { FileDecision } from './domain/decision.ts'
 import type { CommitId, GitOid, HubId, Sha256 } from './domain/digest.ts'
@@ -38,6 +9,32 @@ import type { Coverage } from './domain/manifest.ts'
 import type { HubRef } from './domain/ref-changes.ts'
 import type { RepoName, RepoRef } from './domain/repo.ts'
 import type { LicenseLedger } from './license-port.ts'
+import type {
+  DueRefs,
+  KnownRepo,
+  PollRecord,
+  RefRecord,
+  RepoActivity,
+  TransitionRow,
+  WatchState,
+} from './watch-rows.ts'
+import type {
+  CardFacts,
+  CompletedJob,
+  DecidedSnapshot,
+  Job,
+  ListingRecord,
+  NewDamage,
+  PendingSnapshot,
+  PlanRow,
+  PlanTotals,
+  QueueRow,
+  RescueRow,
+  RescueStart,
+  ScheduleEntry,
+  UndigestedHead,
+  UnlistedHead,
+} from './work-rows.ts'
 
 /**
  * The index of the archive and its event log. Every method is one transaction; nothing here touches blobs or the

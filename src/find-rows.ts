@@ -1,6 +1,7 @@
-import type { SnapshotState, UpstreamState } from './catalog-rows.ts'
+import type { SnapshotState } from './archive-rows.ts'
 import type { CommitId, Digests, GitOid, Sha256 } from './domain/digest.ts'
 import type { Attestor } from './domain/manifest.ts'
+import type { UpstreamState } from './domain/repo-state.ts'
 import type { LicenseFacts, RepoRef } from './domain/repo.ts'
 
 // What `find` and `adopt` ask the catalog.

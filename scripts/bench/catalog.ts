@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import type { RepoFilter } from '../../src/archive-rows.ts'
 import { openCatalog } from '../../src/db/open-catalog.ts'
 import type { FileDecision } from '../../src/domain/decision.ts'
 import type { CommitId, Digests, GitOid, HubId, Sha256 } from '../../src/domain/digest.ts'
@@ -11,7 +12,7 @@ import type { Sibling } from '../../src/domain/listing.ts'
 import type { RepoFacts, RepoName } from '../../src/domain/repo.ts'
 import { isSmallFile } from '../../src/domain/weight-file.ts'
 import type { Catalog } from '../../src/catalog-port.ts'
-import type { ListingRecord, RepoFilter } from '../../src/catalog-rows.ts'
+import type { ListingRecord } from '../../src/work-rows.ts'
 
 const FILES = Number(process.argv[2] ?? 1_000_000)
 const REPOS = Number(process.argv[3] ?? 100_000)

@@ -4,7 +4,6 @@
  */
 import { parseCommitId, parseSha256 } from '../../src/domain/digest.ts'
 import { parseRepoName } from '../../src/domain/repo.ts'
-import type { Job } from '../../src/catalog-rows.ts'
 import { createHubSource } from '../../src/hub/hub-source.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { HashPool } from '../../src/lib/hash-files.ts'
@@ -15,6 +14,7 @@ import { verifyBlob } from '../../src/pipeline/verify-blob.ts'
 import type { Progress } from '../../src/progress-port.ts'
 import { createBlobStore } from '../../src/store/blob-store.ts'
 import { openArchiveFolder } from '../../src/store/marker.ts'
+import type { Job } from '../../src/work-rows.ts'
 
 export interface EngineOptions {
   readonly hub: string

@@ -1,6 +1,6 @@
+import type { EventFilter } from '../archive-rows.ts'
 import { EVENT_TYPES, SEVERITIES, type LoggedEvent } from '../domain/events.ts'
 import { eventJson } from '../domain/event-json.ts'
-import type { EventFilter } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { closestWord } from '../config/closest-word.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'

@@ -1,8 +1,8 @@
+import type { RepoRow, SnapshotRow } from '../archive-rows.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, splitRepoName, type RepoArgument, type RepoRef } from '../domain/repo.ts'
 import { claimingWatch } from '../domain/watch.ts'
-import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 
 /** Names that are looked at for one that was mistyped, and how many of them are shown. */

@@ -1,7 +1,7 @@
+import type { RepoRow, SnapshotRow } from '../archive-rows.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { LicenseRow } from '../license-port.ts'
-import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
 import { jsonObject } from './json-pieces.ts'
 import { licenseJson } from './license-json.ts'
 import { eachFile } from './read-pages.ts'

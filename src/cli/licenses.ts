@@ -1,7 +1,7 @@
+import type { RepoRow } from '../archive-rows.ts'
 import { contradictionsOf, matchText } from '../domain/license-compare.ts'
 import { displayName } from '../domain/file-name.ts'
 import { effectiveLicense, printRepo } from '../domain/repo.ts'
-import type { RepoRow } from '../catalog-rows.ts'
 import type { LicenseRow } from '../license-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'

@@ -1,5 +1,6 @@
 import { effectiveLicense, parseRepoArgument, printRepo } from '../domain/repo.ts'
-import { SNAPSHOT_STATES, UPSTREAM_STATES, type RepoFilter, type RepoRow } from '../catalog-rows.ts'
+import { SNAPSHOT_STATES, type RepoFilter, type RepoRow } from '../archive-rows.ts'
+import { UPSTREAM_STATES } from '../domain/repo-state.ts'
 import { formatSize } from '../lib/units.ts'
 import { ago, counted, formatCount } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'

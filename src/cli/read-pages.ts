@@ -1,6 +1,7 @@
+import type { FileRow, RepoFilter, RepoRow } from '../archive-rows.ts'
 import type { RepoName } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
-import type { FileRow, PlanRow, RepoFilter, RepoRow } from '../catalog-rows.ts'
+import type { PlanRow } from '../work-rows.ts'
 
 const REPOS_A_PAGE = 200
 const FILES_A_PAGE = 500

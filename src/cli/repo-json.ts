@@ -1,5 +1,5 @@
+import type { FileRow, RepoRow, SnapshotRow } from '../archive-rows.ts'
 import { effectiveLicense, printRepo } from '../domain/repo.ts'
-import type { FileRow, RepoRow, SnapshotRow } from '../catalog-rows.ts'
 
 /** One repository of `list --json`. Scripts depend on the names: fields are only ever added. */
 export function repoJson(row: RepoRow): Record<string, unknown> {

@@ -1,5 +1,6 @@
+import type { SnapshotState } from '../archive-rows.ts'
 import type { Severity } from '../domain/events.ts'
-import type { SnapshotState, UpstreamState } from '../catalog-rows.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
 import type { Paint, Palette } from './palette.ts'
 
 const STATE_PAINTS = {

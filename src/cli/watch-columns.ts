@@ -1,7 +1,7 @@
 import type { KeepPolicy } from '../domain/decision.ts'
 import type { WatchEntry } from '../domain/watch.ts'
 import { formatDuration, formatSize } from '../lib/units.ts'
-import type { WatchState } from '../catalog-rows.ts'
+import type { WatchState } from '../watch-rows.ts'
 import { ago } from './ago.ts'
 import type { Screen } from './command.ts'
 import type { Column } from './table.ts'

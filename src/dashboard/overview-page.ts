@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
+import type { CatalogTotals } from '../archive-rows.ts'
 import { eventSentence } from '../domain/event-sentence.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import { formatSize } from '../domain/size-text.ts'
-import type { CatalogTotals, WatchState } from '../catalog-rows.ts'
+import type { WatchState } from '../watch-rows.ts'
 
 /** What the page shows. */
 export interface Overview {

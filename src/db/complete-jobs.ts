@@ -1,6 +1,6 @@
 import { invariant } from '../domain/errors.ts'
 import type { ChangeEvent } from '../domain/events.ts'
-import type { CompletedJob } from '../catalog-rows.ts'
+import type { CompletedJob } from '../work-rows.ts'
 import type { BulkComplete, StoredBlob } from './bulk-complete.ts'
 import { bytesOf, sha256Of } from './codec.ts'
 import { packAttestors } from './files.ts'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Damage } from '../catalog-rows.ts'
+import type { Damage } from '../work-rows.ts'
 import { bytesOf } from './codec.ts'
 import { addToCounters } from './meta.ts'
 import type { Db } from './schema.ts'

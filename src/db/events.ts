@@ -1,5 +1,5 @@
+import type { EventFilter } from '../archive-rows.ts'
 import { SEVERITIES, type ChangeEvent, type EventType, type LoggedEvent, type Severity } from '../domain/events.ts'
-import type { EventFilter } from '../catalog-rows.ts'
 import { fromJson, nameKeyOf, refOf, toJson } from './codec.ts'
 import { readMeta, writeMeta } from './meta.ts'
 import type { Db, EventsTable } from './schema.ts'

@@ -1,8 +1,8 @@
+import type { FileRow } from '../archive-rows.ts'
 import { DECISION_REASONS } from '../domain/decision.ts'
 import { sha256Of, gitOidOf, pathKeyOf, pathOfKey, unpackHash } from './codec.ts'
 import type { Sibling } from '../domain/listing.ts'
 import { ATTESTORS, type Attestor } from '../domain/manifest.ts'
-import type { FileRow } from '../catalog-rows.ts'
 import { unpackDetail } from './detail.ts'
 import type { Db, FilesTable } from './schema.ts'
 

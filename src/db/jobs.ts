@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { latestPauseEndMs } from '../domain/back-off.ts'
 import type { ContentKey } from '../domain/listing.ts'
-import type { Job, QueueRow } from '../catalog-rows.ts'
+import type { Job, QueueRow } from '../work-rows.ts'
 import { contentKeyOfJob, digestOfKey } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
 import { JOB_STATES } from './job-states.ts'

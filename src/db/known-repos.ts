@@ -1,14 +1,9 @@
 import type { HubId } from '../domain/digest.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
 import type { Gate, RepoRef } from '../domain/repo.ts'
 import { decodeObject } from '../domain/decode.ts'
-import type {
-  CardFacts,
-  KnownRepo,
-  RepoActivity,
-  UndigestedHead,
-  UnlistedHead,
-  UpstreamState,
-} from '../catalog-rows.ts'
+import type { KnownRepo, RepoActivity } from '../watch-rows.ts'
+import type { CardFacts, UndigestedHead, UnlistedHead } from '../work-rows.ts'
 import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
 import { IS_HEAD_UNLISTED, IS_UNDIGESTED } from './conditions.ts'
 import type { Db, ReposTable } from './schema.ts'

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
+import type { RepoFilter, RepoRow, SnapshotRow } from '../archive-rows.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
 import type { RepoName, RepoRef } from '../domain/repo.ts'
-import type { RepoFilter, RepoRow, SnapshotRow, UpstreamState } from '../catalog-rows.ts'
 import { commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
 import type { StoredRepo } from './known-repos.ts'
 import type { Db } from './schema.ts'

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { SnapshotState, UpstreamState } from '../catalog-rows.ts'
+import type { SnapshotState } from '../archive-rows.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
 import type { FileNameQuery, ListedContents, WhereListed } from '../find-rows.ts'
 import type { GitOid, Sha256 } from '../domain/digest.ts'
 import { matchGlob } from '../domain/glob.ts'

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { ContentKey } from '../domain/listing.ts'
-import type { PendingSnapshot, UpstreamState } from '../catalog-rows.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
+import type { PendingSnapshot } from '../work-rows.ts'
 import { contentKeyOfJob, digestOfKey, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
 import { UNWATCHED } from './hold.ts'

@@ -1,5 +1,5 @@
 import { DECISION_REASONS } from '../domain/decision.ts'
-import type { PlanRow, PlanTotals } from '../catalog-rows.ts'
+import type { PlanRow, PlanTotals } from '../work-rows.ts'
 import { commitOf, pathOfKey, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
 import { unpackDetail } from './detail.ts'

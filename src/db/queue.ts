@@ -1,4 +1,4 @@
-import type { QueueRow } from '../catalog-rows.ts'
+import type { QueueRow } from '../work-rows.ts'
 import { commitOf, pathKeyOf, pathOfKey, refOf } from './codec.ts'
 import { IS_NOT_READY } from './conditions.ts'
 import { holdOf } from './hold.ts'

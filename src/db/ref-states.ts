@@ -1,5 +1,5 @@
 import type { HubRef } from '../domain/ref-changes.ts'
-import type { DueRefs, RefRecord } from '../catalog-rows.ts'
+import type { DueRefs, RefRecord } from '../watch-rows.ts'
 import { bytesOf, commitOf, refOf } from './codec.ts'
 import type { Db } from './schema.ts'
 

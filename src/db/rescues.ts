@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { RescueRow, RescueStart } from '../catalog-rows.ts'
+import type { RescueRow, RescueStart } from '../work-rows.ts'
 import { commitOf, refOf } from './codec.ts'
 import { makeDue } from './jobs.ts'
 import { exact, readMeta, writeMeta } from './meta.ts'

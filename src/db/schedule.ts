@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { ScheduleEntry } from '../catalog-rows.ts'
+import type { ScheduleEntry } from '../work-rows.ts'
 import { IS_PENDING } from './conditions.ts'
 import { holdCode } from './hold.ts'
 import type { Db } from './schema.ts'

@@ -1,6 +1,6 @@
+import type { SnapshotRow } from '../archive-rows.ts'
 import { invariant } from '../domain/errors.ts'
 import type { Coverage } from '../domain/manifest.ts'
-import type { SnapshotRow } from '../catalog-rows.ts'
 import { IS_SEALABLE } from './conditions.ts'
 import { holdCode } from './hold.ts'
 import { copyToRepo } from './newest.ts'

@@ -1,4 +1,4 @@
-import type { CatalogTotals } from '../catalog-rows.ts'
+import type { CatalogTotals } from '../archive-rows.ts'
 import { IS_SEALED } from './conditions.ts'
 import { lastSeq } from './events.ts'
 import { JOB_STATES } from './job-states.ts'

@@ -1,4 +1,5 @@
-import type { TransitionRow, UpstreamState } from '../catalog-rows.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
+import type { TransitionRow } from '../watch-rows.ts'
 import { fromJson, toJson } from './codec.ts'
 import type { Db } from './schema.ts'
 

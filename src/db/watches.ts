@@ -1,4 +1,4 @@
-import type { WatchState } from '../catalog-rows.ts'
+import type { WatchState } from '../watch-rows.ts'
 import type { Db } from './schema.ts'
 
 /** Every watch that was ever polled, by key. */

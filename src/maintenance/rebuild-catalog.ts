@@ -1,4 +1,4 @@
-import type { UpstreamState } from '../catalog-rows.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
 import type { AdoptedBlob } from '../find-rows.ts'
 import { DECISION_REASONS, type DecisionReason, type FileDecision } from '../domain/decision.ts'
 import type { CommitId } from '../domain/digest.ts'

@@ -1,5 +1,5 @@
+import type { SnapshotRow } from '../archive-rows.ts'
 import type { ExportOptions, ExportResult } from '../blob-port.ts'
-import type { SnapshotRow } from '../catalog-rows.ts'
 import type { CommitId } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { hubCacheFolder, planHubCache, planPlainFolder, type ExportPlan } from '../domain/export-plan.ts'

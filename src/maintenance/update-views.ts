@@ -1,4 +1,4 @@
-import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { RepoRow, SnapshotRow } from '../archive-rows.ts'
 import { errorCodeOf } from '../domain/errors.ts'
 import { planHubCache } from '../domain/export-plan.ts'
 import { matchGlob } from '../domain/glob.ts'

@@ -1,3 +1,4 @@
+import type { SnapshotRow } from '../archive-rows.ts'
 import type { QuarantineNote } from '../blob-port.ts'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
@@ -6,9 +7,9 @@ import { displayName } from '../domain/file-name.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
-import type { NewDamage, SnapshotRow } from '../catalog-rows.ts'
 import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
 import type { Progress } from '../progress-port.ts'
+import type { NewDamage } from '../work-rows.ts'
 
 /** What to verify: everything sealed, one repository, or one of its commits. */
 export interface VerifyTarget {

@@ -1,5 +1,5 @@
 import { Hono, type Context } from 'hono'
-import type { SnapshotRow } from '../catalog-rows.ts'
+import type { SnapshotRow } from '../archive-rows.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { RepoRef, RepoType } from '../domain/repo.ts'
 import type { HttpEnv } from '../lib/http-service.ts'

@@ -1,10 +1,11 @@
-import type { KnownRepo, RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { RepoRow, SnapshotRow } from '../archive-rows.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import type { HubRef } from '../domain/ref-changes.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
+import type { KnownRepo } from '../watch-rows.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { viewSnapshot, type SnapshotView } from './snapshot-view.ts'
 

@@ -1,4 +1,4 @@
-import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { RepoRow, SnapshotRow } from '../archive-rows.ts'
 import type { HubRef } from '../domain/ref-changes.ts'
 import type { NamedRepo, NamedRow } from './archive-view.ts'
 

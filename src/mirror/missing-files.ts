@@ -1,4 +1,4 @@
-import type { SnapshotRow } from '../catalog-rows.ts'
+import type { SnapshotRow } from '../archive-rows.ts'
 import type { Clock } from '../clock-port.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { Log } from '../log-port.ts'

@@ -1,6 +1,7 @@
-import type { KnownRepo, RepoRow } from '../catalog-rows.ts'
+import type { RepoRow } from '../archive-rows.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import { splitRepoName } from '../domain/repo.ts'
+import type { KnownRepo } from '../watch-rows.ts'
 import type { SnapshotView, ViewFile } from './snapshot-view.ts'
 
 /** Card and dates of a commit, as archived. */

@@ -1,4 +1,4 @@
-import type { RepoRow, SnapshotRow } from '../catalog-rows.ts'
+import type { RepoRow, SnapshotRow } from '../archive-rows.ts'
 import type { RepoName, RepoType } from '../domain/repo.ts'
 import { printRepo, splitRepoName } from '../domain/repo.ts'
 import type { ArchiveView, ReadableArchive } from './archive-view.ts'

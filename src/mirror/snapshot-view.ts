@@ -1,4 +1,4 @@
-import type { SnapshotRow } from '../catalog-rows.ts'
+import type { SnapshotRow } from '../archive-rows.ts'
 import type { CommitId, GitOid, HubId, Sha256 } from '../domain/digest.ts'
 import { judgeName, pathsBothFileAndFolder } from '../domain/file-name.ts'
 import type { Listing, Sibling } from '../domain/listing.ts'

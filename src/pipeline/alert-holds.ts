@@ -1,4 +1,4 @@
-import type { CatalogTotals, RepoRow } from '../catalog-rows.ts'
+import type { CatalogTotals, RepoRow } from '../archive-rows.ts'
 import { formatSize } from '../domain/size-text.ts'
 
 /** What the archive holds of a repository, as a sentence for an alert. */

@@ -5,8 +5,8 @@ import { isOfTheHub } from '../domain/hub-refusal.ts'
 import { isShrunken, sampleOf } from '../domain/listing-doubt.ts'
 import { printRepo, type RepoFacts } from '../domain/repo.ts'
 import { nextStep, type OldFile, type Told } from '../domain/repo-state.ts'
-import type { KnownRepo, PollRecord } from '../catalog-rows.ts'
 import type { RepoAnswer } from '../hub-port.ts'
+import type { KnownRepo, PollRecord } from '../watch-rows.ts'
 import type { PipelineDeps } from './deps.ts'
 
 /**

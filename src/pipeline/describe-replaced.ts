@@ -1,4 +1,5 @@
 import PQueue from 'p-queue'
+import type { SnapshotRow } from '../archive-rows.ts'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { diffListings } from '../domain/diff-listings.ts'
 import { errorCodeOf } from '../domain/errors.ts'
@@ -10,7 +11,6 @@ import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { readSafetensorsHeader } from '../domain/safetensors-header.ts'
 import { weightFormatOf } from '../domain/weight-file.ts'
 import { MAX_HEADER_BYTES, type HeaderRead, type WeightHeader } from '../domain/weight-header.ts'
-import type { SnapshotRow } from '../catalog-rows.ts'
 import type { ResolvedFile } from '../hub-port.ts'
 import type { PipelineDeps } from './deps.ts'
 

@@ -1,8 +1,8 @@
+import type { RepoRow } from '../archive-rows.ts'
 import { diffListings, MAX_PATHS_IN_EVENT, updateEvents } from '../domain/diff-listings.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import type { ChangeEvent } from '../domain/events.ts'
 import type { Listing } from '../domain/listing.ts'
-import type { RepoRow } from '../catalog-rows.ts'
 import type { PipelineDeps } from './deps.ts'
 
 /**

@@ -4,7 +4,7 @@ import type { ChangeEvent } from '../domain/events.ts'
 import { isHubAway, isOfTheHub } from '../domain/hub-refusal.ts'
 import { historyEvents, refEvents, type HubRef } from '../domain/ref-changes.ts'
 import { printRepo } from '../domain/repo.ts'
-import type { DueRefs } from '../catalog-rows.ts'
+import type { DueRefs } from '../watch-rows.ts'
 import { purgedSince } from './probe-bytes.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 

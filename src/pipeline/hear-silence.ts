@@ -2,8 +2,8 @@ import type { ChangeEvent } from '../domain/events.ts'
 import { isClockTrusted, judgeSilence } from '../domain/silence.ts'
 import type { WatchEntry } from '../domain/watch.ts'
 import type { RepoFacts } from '../domain/repo.ts'
-import type { RepoActivity } from '../catalog-rows.ts'
 import type { HttpEvidence } from '../hub-port.ts'
+import type { RepoActivity } from '../watch-rows.ts'
 import type { PipelineDeps } from './deps.ts'
 
 /** A head that is listed later than this after it was first seen is another one than was there at first. */

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../domain/errors.ts'
 import type { ChangeEvent, LoggedEvent } from '../domain/events.ts'
 import type { WatchEntry } from '../domain/watch.ts'
-import type { WatchState } from '../catalog-rows.ts'
+import type { WatchState } from '../watch-rows.ts'
 import type { PipelineDeps } from './deps.ts'
 
 /** What says something about the Hub, or what is between us, and nothing about a repository. */

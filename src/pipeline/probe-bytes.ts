@@ -4,7 +4,7 @@ import { isOfTheHub } from '../domain/hub-refusal.ts'
 import { contentKeyOf } from '../domain/listing.ts'
 import { isPurged, purgedEvent } from '../domain/purged-bytes.ts'
 import type { RepoRef } from '../domain/repo.ts'
-import type { DueRefs } from '../catalog-rows.ts'
+import type { DueRefs } from '../watch-rows.ts'
 import { nowIso, type PipelineDeps } from './deps.ts'
 
 /** Contents of one repository that were told as purged. */

@@ -1,3 +1,4 @@
+import type { RepoRow } from '../archive-rows.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
 import type { CommitId } from '../domain/digest.ts'
 import { endangers } from '../domain/endangered.ts'
@@ -7,7 +8,7 @@ import { isHubAway, isOfTheHub } from '../domain/hub-refusal.ts'
 import type { Listing } from '../domain/listing.ts'
 import { printRepo } from '../domain/repo.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
-import type { RepoRow, RescueRow } from '../catalog-rows.ts'
+import type { RescueRow } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 import { keepOf } from './plan-snapshots.ts'
 

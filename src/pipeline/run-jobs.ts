@@ -1,7 +1,7 @@
 import PQueue from 'p-queue'
 import { printRepo } from '../domain/repo.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
-import type { Job } from '../catalog-rows.ts'
+import type { Job } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 import { limitsOf, measureRoom, refusalOf, takeRoom } from './disk-room.ts'
 import { downloadBlob } from './download-blob.ts'

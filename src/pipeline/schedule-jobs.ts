@@ -1,7 +1,8 @@
 import type { ContentKey } from '../domain/listing.ts'
+import type { UpstreamState } from '../domain/repo-state.ts'
 import { scheduleSnapshots, type Candidate } from '../domain/schedule.ts'
 import { isInsideWindow } from '../domain/settings.ts'
-import type { PendingSnapshot, UpstreamState } from '../catalog-rows.ts'
+import type { PendingSnapshot } from '../work-rows.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
 import { measureStored } from './disk-room.ts'
 

@@ -1,10 +1,10 @@
+import type { FileRow, SnapshotRow } from '../archive-rows.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
 import { inLanes } from '../lib/in-lanes.ts'
-import type { FileRow, SnapshotRow } from '../catalog-rows.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /** So few that a page is garbage again before it counts as long-lived. */

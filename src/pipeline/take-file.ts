@@ -1,4 +1,4 @@
-import type { FileRow, SnapshotRow } from '../catalog-rows.ts'
+import type { FileRow, SnapshotRow } from '../archive-rows.ts'
 import type { FileDecision } from '../domain/decision.ts'
 import { contentKeyOf } from '../domain/listing.ts'
 import { policyKeyOf } from '../domain/policy.ts'

@@ -5,8 +5,8 @@ import type { ContentKey } from '../domain/listing.ts'
 import type { Attestor } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
 import { contradictionEvent, hearWitness } from '../domain/witness.ts'
-import type { Job } from '../catalog-rows.ts'
 import type { HubFile } from '../hub-port.ts'
+import type { Job } from '../work-rows.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Catalog } from '../../src/catalog-port.ts'
-import type { Job } from '../../src/catalog-rows.ts'
+import type { Job } from '../../src/work-rows.ts'
 import {
   addListed,
   ANY_JOB,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { HOLD_REASONS } from '../../src/domain/decision.ts'
-import type { Job } from '../../src/catalog-rows.ts'
 import type { Digests } from '../../src/domain/digest.ts'
+import type { Job } from '../../src/work-rows.ts'
 import {
   addListed,
   addRepos,

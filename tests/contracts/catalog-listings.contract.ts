@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { SnapshotRow } from '../../src/archive-rows.ts'
 import type { Sibling } from '../../src/domain/listing.ts'
 import type { Catalog } from '../../src/catalog-port.ts'
-import type { SnapshotRow } from '../../src/catalog-rows.ts'
 import {
   addListed,
   addRepos,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { RepoFilter } from '../../src/archive-rows.ts'
 import type { RepoName } from '../../src/domain/repo.ts'
-import type { RepoFilter } from '../../src/catalog-rows.ts'
 import {
   addListed,
   addRepos,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SnapshotRow } from '../../src/catalog-rows.ts'
+import type { SnapshotRow } from '../../src/archive-rows.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import type { RepoName, RepoRef } from '../../src/domain/repo.ts'
 import type { PassResult } from '../../src/opened-archive.ts'

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import { pathOfKey } from './codec.ts'
-import type { FilesTable } from './schema.ts'
+import type { FilesTable } from './snapshot-tables.ts'
 
 /** What the catalog knows of one file's decision. */
 export type DecisionTuple = [path: string, hasDigest: 0 | 1, take: 0 | 1, reason: number, detailId: number]

@@ -2,6 +2,9 @@ import type { CommitId, GitOid, HubId, Sha256 } from '../domain/digest.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { LicenseFacts, RepoName, RepoRef, RepoType } from '../domain/repo.ts'
 
+/** Yes or no as SQLite and PostgreSQL both store it. */
+export type Flag = 0 | 1
+
 /** Bytes of a hex digest or id. */
 export function bytesOf(hex: Sha256 | GitOid | CommitId | HubId): Buffer {
   return Buffer.from(hex, 'hex')

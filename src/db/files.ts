@@ -4,7 +4,8 @@ import { sha256Of, gitOidOf, pathKeyOf, pathOfKey, unpackHash } from './codec.ts
 import type { Sibling } from '../domain/listing.ts'
 import { ATTESTORS, type Attestor } from '../domain/manifest.ts'
 import { unpackDetail } from './detail.ts'
-import type { Db, FilesTable } from './schema.ts'
+import type { Db } from './schema.ts'
+import type { FilesTable } from './snapshot-tables.ts'
 
 /** A page of a snapshot's files in path order (by code point). */
 export async function filesPage(

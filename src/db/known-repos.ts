@@ -6,7 +6,8 @@ import type { KnownRepo, RepoActivity } from '../watch-rows.ts'
 import type { CardFacts, UndigestedHead, UnlistedHead } from '../work-rows.ts'
 import { bytesOf, commitOf, fromJson, hubIdOf, nameKeyOf, refOf, unpackLicense } from './codec.ts'
 import { IS_HEAD_UNLISTED, IS_UNDIGESTED } from './conditions.ts'
-import type { Db, ReposTable } from './schema.ts'
+import type { ReposTable } from './repo-tables.ts'
+import type { Db } from './schema.ts'
 
 /** A stored row of `repos`. */
 export type StoredRepo = Omit<ReposTable, 'id'> & { id: number }

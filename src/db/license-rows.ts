@@ -4,7 +4,8 @@ import type { RepoName } from '../domain/repo.ts'
 import { parseSpdx } from '../lib/parse-spdx.ts'
 import type { LicenseRow } from '../license-port.ts'
 import { commitOf, pathOfKey, refOf, sha256Of, unpackLicense } from './codec.ts'
-import type { Db, LicensesTable } from './schema.ts'
+import type { LicensesTable } from './license-tables.ts'
+import type { Db } from './schema.ts'
 
 /** The ledger's entries behind rows of `licenses`, each with its files. */
 export async function rowsOf(db: Db, rows: readonly LicensesTable[]): Promise<LicenseRow[]> {

@@ -6,7 +6,8 @@ import type { GitOid, Sha256 } from '../domain/digest.ts'
 import { matchGlob } from '../domain/glob.ts'
 import { bytesOf, commitOf, gitOidOf, pathKeyOf, pathOfKey, refOf, sha256Of, unpackLicense } from './codec.ts'
 import { hasPrefix, packPrefixes, prefixOf, unpackPrefixes } from './digest-prefixes.ts'
-import type { Db, FilesTable } from './schema.ts'
+import type { Db } from './schema.ts'
+import type { FilesTable } from './snapshot-tables.ts'
 
 const SNAPSHOTS_PER_READ = 500
 const FILES_PER_READ = 5000

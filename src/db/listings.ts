@@ -17,8 +17,9 @@ import { recordLicense } from './license-ledger.ts'
 import { noteAddedDigests, noteListedDigests } from './listed-digests.ts'
 import { addToCounters, exact } from './meta.ts'
 import { refreshNewest } from './newest.ts'
-import type { Db, FilesTable } from './schema.ts'
+import type { Db } from './schema.ts'
 import { settleSnapshot } from './settle.ts'
+import type { FilesTable } from './snapshot-tables.ts'
 
 /** Writes a listing with its decisions. A snapshot that is already there stays as it is, and no event is logged. */
 export async function recordListing(

@@ -1,8 +1,10 @@
 import type { AlertOutbox, ChannelNotice, ChannelState, NoticeText, QueuedMessage } from '../alert-port.ts'
 import type { Burst, CutMessage } from '../domain/cut-alerts.ts'
+import type { ChannelsTable, OutboxTable } from './alert-tables.ts'
 import { lastSeq } from './events.ts'
 import { readMeta } from './meta.ts'
-import type { ChannelsTable, Db, OutboxTable } from './schema.ts'
+import type { Db } from './schema.ts'
+import { givenUpNotice, passedOverNotice, type OwnNotice } from './unsent-notices.ts'
 
 /** A channel that no process had in its configuration for so long begins anew, without the past between. */
 const FORGOTTEN_MS = 30 * 24 * 3_600_000
@@ -263,12 +265,7 @@ async function tell(db: Db, notice: ChannelNotice | undefined, nowMs: number): P
   }
 }
 
-async function enqueueNotice(
-  db: Db,
-  channelId: number,
-  notice: { id: string; text: NoticeText },
-  nowMs: number,
-): Promise<void> {
+async function enqueueNotice(db: Db, channelId: number, notice: OwnNotice, nowMs: number): Promise<void> {
   const row = { kind: 'notice', seqs: '[]', notice: JSON.stringify(notice.text), created_ms: nowMs, attempts: 0 }
   await db
     .insertInto('outbox')
@@ -279,31 +276,4 @@ async function enqueueNotice(
 
 async function archivePrefix(db: Db): Promise<string> {
   return ((await readMeta(db, 'archive_id')) ?? 'archive').slice(0, 8)
-}
-
-/** Told also because the clock, not the channel, may have been away. */
-function passedOverNotice(prefix: string, first: number, last: number): { id: string; text: NoticeText } {
-  return {
-    id: `${prefix}-passed-over-${first}-to-${last}`,
-    text: {
-      title: 'this alert channel is in use again',
-      happened: `No process ran with this channel for a month. Events ${first} to ${last}, which were logged before now, are not sent to it.`,
-      means: 'You were not told of these events here. The event log has all of them.',
-      todo: `Read them: "weightvault events --since ${first - 1} --until ${last}".`,
-    },
-  }
-}
-
-function givenUpNotice(prefix: string, seqs: readonly number[]): { id: string; text: NoticeText } {
-  const first = Math.min(...seqs)
-  const last = Math.max(...seqs)
-  return {
-    id: `${prefix}-given-up-${first}-to-${last}`,
-    text: {
-      title: `${seqs.length} alerts were given up`,
-      happened: `This channel did not take ${seqs.length} alerts about events ${first} to ${last} for a week; they are not sent any more.`,
-      means: 'You were not told of these events here. The event log has all of them.',
-      todo: `Read them: "weightvault events --since ${first - 1} --until ${last}".`,
-    },
-  }
 }

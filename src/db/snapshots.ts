@@ -7,7 +7,8 @@ import { bytesOf, commitOf, hubIdOf, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
 import { holdOf } from './hold.ts'
 import { copyToRepo } from './newest.ts'
-import type { Db, SnapshotsTable } from './schema.ts'
+import type { Db } from './schema.ts'
+import type { SnapshotsTable } from './snapshot-tables.ts'
 
 export type StoredSnapshot = Omit<SnapshotsTable, 'id'> & { id: number; type: string; hub_id: Buffer }
 

@@ -1,6 +1,4 @@
-import { statSync, type Dir } from 'node:fs'
-import { opendir, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type {
   BlobStore,
   BlockChecks,
@@ -10,8 +8,7 @@ import type {
   OpenBlob,
   QuarantineNote,
 } from '../blob-port.ts'
-import { parseSha256, type Sha256 } from '../domain/digest.ts'
-import type { Digests, WholeDigests } from '../domain/digest.ts'
+import type { Digests, Sha256, WholeDigests } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { PartialFile, SmallIntake } from '../intake-port.ts'
@@ -20,11 +17,12 @@ import { BLOCK_BYTES } from '../lib/block-memory.ts'
 import type { HashPool } from '../lib/hash-files.ts'
 import type { ExportPlan } from '../domain/export-plan.ts'
 import type { Log } from '../log-port.ts'
-import { BALLAST_BYTES, dropBallastFile, hasBallast, makeBallast } from './ballast.ts'
+import { ArchiveDisk } from './archive-disk.ts'
+import { dropBallastFile, keepBallastFile } from './ballast.ts'
 import { readBlockChecks } from './block-checks.ts'
 import { exportFolder } from './export-folder.ts'
 import { Layout } from './layout.ts'
-import { readMarker } from './marker.ts'
+import { listBlobs } from './list-blobs.ts'
 import { freeBytes, lstatIfThere, partialSizes, quarantineBytes } from './measure-space.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
 import { publishPartial } from './publish-blob.ts'
@@ -34,10 +32,7 @@ import type { PartialContext } from './resume-partial.ts'
 import { FolderIntake } from './small-intake.ts'
 import { sweepPartials } from './sweep-partials.ts'
 import { digestFile, takeIn } from './take-in.ts'
-import { fixityFailed, missingMarker, onDisk, storeError } from './store-error.ts'
-
-/** The ballast is made only where it is a small share of what is free. */
-const BALLAST_SHARE = 4
+import { fixityFailed, onDisk, storeError } from './store-error.ts'
 
 export interface BlobStoreOptions {
   /** An archive folder that `openArchiveFolder` accepted. */
@@ -63,8 +58,7 @@ export function createBlobStore(options: BlobStoreOptions): BlobStore {
 
 class FolderBlobStore implements BlobStore {
   readonly #layout: Layout
-  readonly #archiveId: string
-  readonly #device: bigint
+  readonly #disk: ArchiveDisk
   readonly #context: PartialContext
   readonly #open = new Map<ContentKey, PartialDownload | 'opening'>()
   readonly #finished = new Map<ContentKey, FinishedPartial>()
@@ -78,7 +72,6 @@ class FolderBlobStore implements BlobStore {
   constructor(options: BlobStoreOptions) {
     const { root, archiveId, pieceBytes = BLOCK_BYTES, hashPool, log, sequential = false } = options
     this.#layout = new Layout(root)
-    this.#archiveId = archiveId
     this.#context = {
       layout: this.#layout,
       pool: hashPool,
@@ -88,9 +81,7 @@ class FolderBlobStore implements BlobStore {
       alone: sequential ? oneAtATime() : (write) => write(),
     }
     this.#reader = new BlobReader(this.#layout, (sha256, signal) => this.digest(sha256, signal))
-    const facts = statSync(root, { bigint: true, throwIfNoEntry: false })
-    if (facts === undefined) throw missingMarker(root, undefined)
-    this.#device = facts.dev
+    this.#disk = new ArchiveDisk(this.#layout, archiveId)
   }
 
   async sizeOf(sha256: Sha256): Promise<number | undefined> {
@@ -98,7 +89,7 @@ class FolderBlobStore implements BlobStore {
     return onDisk(this.#layout, path, async () => {
       const facts = await lstatIfThere(path)
       if (facts === undefined) {
-        await this.#assertBlobFolder()
+        await this.#disk.assertBlobFolder()
         return undefined
       }
       if (!facts.isFile()) throw fixityFailed(this.#layout.shown(path), 'is no regular file')
@@ -191,7 +182,7 @@ class FolderBlobStore implements BlobStore {
       const shown = this.#layout.shown(path)
       if (isErrno(error, 'ELOOP', 'ENXIO', 'EINVAL')) throw fixityFailed(shown, 'is no regular file', error)
       if (!isErrno(error, 'ENOENT')) throw await storeError(this.#layout, path, error)
-      await this.#assertBlobFolder()
+      await this.#disk.assertBlobFolder()
       throw new ArchiveError('FILE_UNKNOWN', `${shown} is not in the archive`, { cause: error })
     }
   }
@@ -218,22 +209,8 @@ class FolderBlobStore implements BlobStore {
     return takeIn({ layout, pool, known: this.#known, store: this }, path, digests, method, signal)
   }
 
-  async *list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {
-    const folders = await onDisk(this.#layout, this.#layout.blobs, () => readdir(this.#layout.blobs))
-    for (const folder of folders.filter((name) => /^[0-9a-f]{2}$/.test(name))) {
-      const path = join(this.#layout.blobs, folder)
-      const names: Dir = await onDisk(this.#layout, path, () => opendir(path))
-      for await (const { name } of names) {
-        signal.throwIfAborted()
-        const sha256 = parseSha256(name)
-        const facts = sha256?.startsWith(folder) ? await lstatIfThere(join(path, name)) : undefined
-        if (sha256 === undefined || facts === undefined || !facts.isFile()) {
-          this.#context.log.warn({ path: this.#layout.shown(join(path, name)) }, 'foreign file among the blobs ignored')
-          continue
-        }
-        yield { sha256, size: facts.size }
-      }
-    }
+  list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {
+    return listBlobs(this.#layout, this.#context.log, signal)
   }
 
   async discardPartial(key: ContentKey, writtenBeforeMs: number): Promise<boolean> {
@@ -263,41 +240,21 @@ class FolderBlobStore implements BlobStore {
 
   async keepBallast(reserveBytes: number): Promise<boolean> {
     const path = this.#layout.ballast
-    return onDisk(this.#layout, path, async () => {
-      if (await hasBallast(path)) return true
-      if ((await this.freeBytes()) < reserveBytes + BALLAST_SHARE * BALLAST_BYTES) return false
-      await makeBallast(path)
-      return true
-    })
+    return onDisk(this.#layout, path, () => keepBallastFile(path, reserveBytes, () => this.freeBytes()))
   }
 
   async dropBallast(): Promise<boolean> {
     return onDisk(this.#layout, this.#layout.ballast, () => dropBallastFile(this.#layout.ballast))
   }
 
-  async assertMounted(): Promise<void> {
-    const marker = await readMarker(this.#layout.root)
-    const { dev } = await onDisk(this.#layout, this.#layout.root, () => stat(this.#layout.root, { bigint: true }))
-    if (marker.archiveId === this.#archiveId && dev === this.#device) return
-    throw new ArchiveError(
-      'ARCHIVE_MISSING_MARKER',
-      `${this.#layout.root} is on another disk than when it was opened`,
-      {
-        hint: 'Mount the right disk. If it was mounted anew on purpose, restart weightvault.',
-        details: { expected: this.#archiveId, actual: marker.archiveId },
-      },
-    )
+  assertMounted(): Promise<void> {
+    return this.#disk.assertMounted()
   }
 
   async #close(key: ContentKey): Promise<void> {
     const partial = this.#open.get(key)
     invariant(partial !== 'opening', `${key} is open`)
     await partial?.[Symbol.asyncDispose]()
-  }
-
-  /** An empty mount point looks like an archive that lost every blob: it must not be believed. */
-  async #assertBlobFolder(): Promise<void> {
-    if ((await lstatIfThere(this.#layout.blobs)) === undefined) throw missingMarker(this.#layout.root, undefined)
   }
 
   /** Before the first partial of this process, which has the archive's lock then. */

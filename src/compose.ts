@@ -199,7 +199,12 @@ async function openForWork(
       refusal = error
     }
   }
-  const catalog = stack.use(await openCatalog({ path, archiveId, mode: 'read', log }))
+  const catalog = stack.use(
+    await openCatalog({ path, archiveId, mode: 'read', log }).catch((error: unknown) => {
+      // On a full disk a new catalog cannot be made: that it is missing is not what is wrong.
+      throw refusal?.code === 'DISK_FULL' ? refusal : error
+    }),
+  )
   return { catalog, writable: false, ...(refusal === undefined ? {} : { refusal }) }
 }
 

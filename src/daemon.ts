@@ -23,7 +23,7 @@ import { takeFile } from './pipeline/take-file.ts'
 import { SEALING_BLOCKS } from './pipeline/seal-snapshot.ts'
 import { WatchLoop } from './pipeline/watch-loop.ts'
 import type { Progress } from './progress-port.ts'
-import { startServers, type AskService } from './serve.ts'
+import { startServers, type AskService, type Servers } from './serve.ts'
 
 /** Longest time between two looks at the configuration file, the disk and the queue. */
 const TICK_MS = 5000
@@ -36,6 +36,8 @@ export interface ServiceInput {
   readonly source: LoadConfigInput
   readonly log: Log
   readonly progress: Progress
+  /** Told once everything listens, with the addresses. */
+  readonly onListening?: (servers: Servers) => void
   /** Default: the system's. */
   readonly clock?: Clock
 }
@@ -102,7 +104,8 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     hint: (ref) => watches.hint(ref),
     fetchFile: (wanted, until) => takeFile(service.deps, wanted, reschedule, until),
   }
-  await using _servers = await startServers(input.loaded.config, opened, asked, signal)
+  await using servers = await startServers(input.loaded.config, opened, asked, signal)
+  input.onListening?.(servers)
   input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const isReady = applyPolicies(service, signal)
   const loops = [

@@ -61,8 +61,12 @@ export interface CommandContext {
   openChannels(): Promise<readonly AlertChannel[]>
   /** Makes and marks the archive folder; one that is an archive already is left as it is. */
   initArchive(config: Config): Promise<void>
-  /** The service, until the signal asks it to stop. @throws ArchiveError ARCHIVE_LOCKED, … */
-  runService(): Promise<void>
+  /**
+   * The service, until the signal asks it to stop.
+   * @param onListening told once it has the archive, and dashboard and mirror listen
+   * @throws ArchiveError ARCHIVE_LOCKED, ADDRESS_UNUSABLE, …
+   */
+  runService(onListening: (servers: ListeningServers) => void): Promise<void>
   /**
    * Dashboard and mirror of the archive, read-only, until the signal asks them to stop.
    * @param onListening told once they listen

@@ -29,12 +29,13 @@ export function displayWidth(text: string): number {
 }
 
 /** The text in at most `width` columns, its middle or its end replaced by `…` when it is longer. */
-export function shorten(text: string, width: number, where: 'middle' | 'end'): string {
+export function shorten(text: string, width: number, where: 'start' | 'middle' | 'end'): string {
   if (width <= 0) return ''
   // Nothing wider than this is ever shown, so the rest of a hostile text need not be looked at.
   if (text.length <= width * 2 + 64 && displayWidth(text) <= width) return text
   const room = width - 1
   if (where === 'end') return `${takeStart(text, room)}${ELLIPSIS}`
+  if (where === 'start') return `${ELLIPSIS}${takeEnd(text, room)}`
   const tail = takeEnd(text, Math.floor(room / 2))
   return `${takeStart(text, room - displayWidth(tail))}${ELLIPSIS}${tail}`
 }

@@ -6,7 +6,7 @@ const EXIT_STATUS: ReadonlyMap<number, string> = new Map([
   [3, 'bad configuration or credentials'],
   [6, 'corrupt or missing data found'],
   [8, 'some transfers failed, or the Hub is unreachable'],
-  [9, 'refused by a guard: wrong disk, reserve, unsafe permission, a second process'],
+  [9, 'refused by a guard: wrong disk, reserve, permissions, a second process'],
   [10, 'stopped by the budget'],
   [20, 'changes found (--check)'],
   [78, 'this Node.js is too old'],

@@ -1,7 +1,9 @@
+import type { Stats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { WhereListed } from '../find-rows.ts'
 import { parseGitOid, parseSha256, type GitOid, type Sha256 } from '../domain/digest.ts'
+import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { effectiveLicense, printRepo } from '../domain/repo.ts'
 import { formatSize } from '../lib/units.ts'
@@ -83,7 +85,16 @@ async function readQuery(context: CommandContext, archive: OpenedArchive, input:
   const facts = await lstat(path).catch(() => undefined)
   if (facts?.isFile() === true) return { kind: 'content', ...(await archive.blobs.digestFile(path, context.signal)) }
   if (what === '') throw usage('find needs a digest, a file or a name')
+  if (facts?.isDirectory() === true || /^(?:\/|~\/|\.{1,2}\/)/.test(what)) throw noFile(path, facts)
   return { kind: 'name', pattern: what }
+}
+
+/** No listing has a name that begins as a path: whoever writes one means a place on this machine. */
+function noFile(path: string, facts: Stats | undefined): ArchiveError {
+  const found = facts === undefined ? 'is not there' : facts.isDirectory() ? 'is a folder' : 'is no regular file'
+  return new ArchiveError('FILE_UNKNOWN', `${displayName(path)} ${found}`, {
+    hint: 'name a file, a digest, or with --name a file name as listings have it',
+  })
 }
 
 function foundJson({ query, rows, hasMore, heldBytes }: Found): Record<string, unknown> {

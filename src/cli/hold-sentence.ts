@@ -3,7 +3,7 @@ import type { DecisionReason, HoldReason } from '../domain/decision.ts'
 const SENTENCES: Readonly<Record<HoldReason, string>> = {
   none: 'nothing holds it back',
   budget: 'it does not fit into budget.total',
-  reserve: 'the disk has only its reserve left',
+  reserve: 'it does not fit on the disk without touching budget.reserve',
   window: 'large files move only inside budget.window',
   paused: 'downloads are paused ("weightvault queue resume")',
   gated: 'the Hub gates the repository; accept its terms there and set HF_TOKEN',

@@ -5,6 +5,9 @@ import type { Command } from './command.ts'
 import { choiceOption, quote, usage, type CommandInput } from './command-input.ts'
 import { exitStatusText } from './exit-status.ts'
 
+/** No help is wider, however wide the terminal. */
+const HELP_COLUMNS = 100
+
 /** Options that every command has. */
 export interface GlobalFlags {
   readonly config: string | undefined
@@ -29,24 +32,27 @@ export type Call =
 
 /**
  * Splits the words after `weightvault`.
+ * @param columns of the terminal that help is for; Infinity = none
  * @throws ArchiveError USAGE with the word that was probably meant, and the usage of the command
  */
 export async function parseCall(
   words: readonly string[],
   entries: readonly (Command | CommandGroup)[],
   version: string,
+  columns: number = Infinity,
 ): Promise<Call> {
   const run: Extract<Call, { kind: 'run' }>[] = []
   let text = ''
   const program = createProgram(version)
-  configure(program, program, (piece) => (text += piece))
+  const surroundings: Surroundings = { program, columns, write: (piece) => (text += piece) }
+  configure(program, surroundings)
   for (const entry of entries) {
     const add = (parent: Parser, command: Command, name: string): Parser => {
       const parser = describe(parent.command(name), command)
-      configure(parser, program, (piece) => (text += piece))
+      configure(parser, surroundings)
       return parser.action(() => void run.push(callOf(command, parser, program)))
     }
-    if ('commands' in entry) addGroup(program, entry, add, (piece) => (text += piece))
+    if ('commands' in entry) addGroup(surroundings, entry, add)
     else add(program, entry, entry.name)
   }
   mustBeHelpTopic(words, entries)
@@ -86,11 +92,14 @@ function createProgram(version: string): Parser {
     .option('--no-color', 'no colours (also: the variable NO_COLOR)')
     .addHelpText(
       'after',
-      '\nRepositories are written owner/name, owner/name@commit, hf://owner/name or as a URL of the Hub.',
+      '\nRepositories are written owner/name, owner/name@commit, hf://owner/name\nor as a URL of the Hub.',
     )
     .addHelpText('after', '\nExamples:\n  $ weightvault init\n  $ weightvault plan\n  $ weightvault run')
     .addHelpText('after', `\n${exitStatusText([3, 6, 8, 9, 10, 20, 78, 130])}`)
 }
+
+const OPTIONS_OF_ALL =
+  '\nOptions of every command (weightvault --help):\n  --config --archive --json --log-level --no-color'
 
 function describe(parser: Parser, command: Command): Parser {
   parser.summary(command.summary).description(command.description)
@@ -100,10 +109,7 @@ function describe(parser: Parser, command: Command): Parser {
   return parser
     .addHelpText('after', `\nExamples:\n${examples}`)
     .addHelpText('after', `\n${exitStatusText([3, ...(command.exits ?? [])])}`)
-    .addHelpText(
-      'after',
-      '\nOptions of every command: --config --archive --json --log-level --no-color (weightvault --help)',
-    )
+    .addHelpText('after', OPTIONS_OF_ALL)
 }
 
 function addOptions(parser: Parser, command: Command): void {
@@ -111,21 +117,22 @@ function addOptions(parser: Parser, command: Command): void {
 }
 
 function addGroup(
-  program: Parser,
+  surroundings: Surroundings,
   group: CommandGroup,
   add: (parent: Parser, command: Command, name: string) => Parser,
-  write: (text: string) => void,
 ): void {
   const [first] = group.commands
-  const parent = program.command(group.name).summary(group.summary).description(group.description)
+  const parent = surroundings.program.command(group.name).summary(group.summary).description(group.description)
   parent.usage('[command] [options]').allowExcessArguments(true)
-  configure(parent, program, write)
+  configure(parent, surroundings)
   addOptions(parent, first)
   const examples = group.commands.flatMap((command) => command.examples.slice(0, 1)).map((line) => `  $ ${line}`)
   parent.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
   parent.addHelpText('after', `\n${exitStatusText(group.commands.flatMap((command) => [3, ...(command.exits ?? [])]))}`)
+  parent.addHelpText('after', OPTIONS_OF_ALL)
   const names = group.commands.map((command) => command.name.slice(group.name.length + 1))
-  const parsers = group.commands.map((command, at) => add(parent, command, names[at]!))
+  // A command takes over what its parent allows: the word after a group may be any, those after a command may not.
+  const parsers = group.commands.map((command, at) => add(parent, command, names[at]!).allowExcessArguments(false))
   parent.action(async () => {
     const [word] = parent.args
     if (word === undefined) {
@@ -140,8 +147,16 @@ function addGroup(
   })
 }
 
-function configure(parser: Parser, program: Parser, write: (text: string) => void): void {
-  parser.configureOutput({ writeOut: write, writeErr: () => {}, getOutHelpWidth: () => 100, outputError: () => {} })
+/** What every parser of one call shares. */
+interface Surroundings {
+  readonly program: Parser
+  readonly columns: number
+  readonly write: (text: string) => void
+}
+
+function configure(parser: Parser, { program, columns, write }: Surroundings): void {
+  const width = Math.min(columns, HELP_COLUMNS)
+  parser.configureOutput({ writeOut: write, writeErr: () => {}, getOutHelpWidth: () => width, outputError: () => {} })
   parser.exitOverride((error) => {
     const isAnswer = error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
     if (isAnswer || error.message === '(outputHelp)') {

@@ -1,6 +1,7 @@
 import type { CommitId } from '../domain/digest.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { printWatch } from '../domain/watch.ts'
 import type { HubFile } from '../hub-port.ts'
 import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
 import { counted, formatCount } from './ago.ts'
@@ -10,7 +11,7 @@ import type { TransferState } from './transfer-state.ts'
 // One sentence for each thing that both displays report as a line.
 
 export function polledLine(watch: string, repos: number, changed: number, palette: Palette): string {
-  return `${palette.faint('polled')}    ${displayName(watch)}: ${counted(repos, 'repository', 'repositories')}, ${formatCount(changed)} new or changed`
+  return `${palette.faint('polled')}    ${displayName(printWatch(watch))}: ${counted(repos, 'repository', 'repositories')}, ${formatCount(changed)} new or changed`
 }
 
 export function listedLine(

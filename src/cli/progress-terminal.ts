@@ -206,7 +206,8 @@ function fileLine(file: RunningFile, nowMs: number, width: number, palette: Pale
   const numbers = parts.join('  ')
   const bar = width < BAR_FROM_COLUMNS ? '' : `  ${barText(share, palette)}`
   const room = width - numbers.length - (bar === '' ? 2 : BAR_WIDTH + 6)
-  const name = shorten(displayName(`${file.repo} ${file.path}`), room, 'middle')
+  // The end has the number of the shard, by which the lines of one model differ.
+  const name = shorten(displayName(`${file.repo} ${file.path}`), room, 'start')
   const blanks = ' '.repeat(Math.max(0, room - displayWidth(name)))
   return `${palette.name(name)}${blanks}${bar}  ${numbers}`
 }

@@ -157,7 +157,7 @@ function restoredText(restored: Restored, request: RestoreRequest, { palette }: 
   if (methods.hardlink > 0) {
     lines.push(
       palette.attention(
-        'Hard links are the archive’s own files: read-only. Making one writable and editing it would damage the archive. --link never avoids them.',
+        'Hard links are the archive’s own files: read-only. Making one writable and editing it would damage the archive; with "--link never" files are copied instead.',
       ),
     )
   }

@@ -53,6 +53,7 @@ interface ServiceRequest {
   readonly source: LoadConfigInput
   readonly log: Log
   readonly progress: Progress
+  readonly onListening: (servers: ListeningServers) => void
 }
 
 interface ServersRequest {
@@ -73,7 +74,7 @@ export async function runCli(words: readonly string[], effects: CliEffects): Pro
     },
   }
   try {
-    const call = await parseCall(words, COMMANDS, effects.version)
+    const call = await parseCall(words, COMMANDS, effects.version, columnsOf(effects.stdout, effects.env))
     if (call.kind === 'text') {
       await effects.stdout.write(call.text)
       return 0
@@ -168,7 +169,7 @@ class Session implements AsyncDisposable {
       openArchive: (mode, options) => this.#open(mode, options),
       openChannels: async () => this.#effects.openChannels((await (this.#loaded ??= this.#load())).config),
       initArchive: (config) => this.#effects.initArchive(config, this.#log('warn')),
-      runService: () => this.#runService(),
+      runService: (onListening) => this.#runService(onListening),
       runServers: (onListening) => this.#runServers(onListening),
       progress: () => this.#progressView(),
       note: (sentence) => this.#note(sentence),
@@ -207,11 +208,11 @@ class Session implements AsyncDisposable {
     return this.#stack.use(archive)
   }
 
-  async #runService(): Promise<void> {
+  async #runService(onListening: (servers: ListeningServers) => void): Promise<void> {
     const loaded = await (this.#loaded ??= this.#load())
     const progress = this.#progressView()
     const log = this.#log(levelOf(loaded.config.log.level))
-    const input = { loaded, source: this.#source(), log, progress }
+    const input = { loaded, source: this.#source(), log, progress, onListening }
     await this.#effects.runService(input, this.#effects.signal)
   }
 

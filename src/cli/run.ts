@@ -1,5 +1,6 @@
 import { outcome, type Command, type CommandContext, type Outcome } from './command.ts'
 import { counted } from './ago.ts'
+import { noteAddresses } from './note-addresses.ts'
 
 /** `weightvault run` */
 export const runCommand: Command = {
@@ -14,17 +15,8 @@ export const runCommand: Command = {
 }
 
 async function run(context: CommandContext): Promise<Outcome> {
-  const loaded = await context.loadConfig()
-  const { archive, watch, serve } = loaded.config
-  context.note(`archive ${archive}; ${counted(watch.length, 'watch', 'watches')}; stop with Ctrl-C`)
-  for (const name of ['dashboard', 'mirror'] as const) {
-    const address = serve[name]
-    if (address !== undefined) context.note(`${name.padEnd(9)} http://${addressText(address)}`)
-  }
-  await context.runService()
+  const { archive, watch } = (await context.loadConfig()).config
+  const watched = `${archive}; ${counted(watch.length, 'watch', 'watches')}`
+  await context.runService((servers) => noteAddresses(context, watched, servers))
   return outcome({ stopped: true }, () => 'Stopped; everything fetched is safe.')
-}
-
-function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -1,4 +1,5 @@
 import { ArchiveError } from '../domain/errors.ts'
+import { noteAddresses } from './note-addresses.ts'
 import { outcome, type Command, type CommandContext, type Outcome } from './command.ts'
 
 /** `weightvault serve` */
@@ -24,10 +25,6 @@ async function run(context: CommandContext): Promise<Outcome> {
       },
     )
   }
-  await context.runServers((servers) => {
-    context.note(`archive ${config.archive}, read-only; stop with Ctrl-C`)
-    if (servers.dashboard !== undefined) context.note(`dashboard  ${servers.dashboard.origin}/`)
-    if (servers.mirror !== undefined) context.note(`mirror     HF_ENDPOINT=${servers.mirror.origin}`)
-  })
+  await context.runServers((servers) => noteAddresses(context, `${config.archive}, read-only`, servers))
   return outcome({ stopped: true }, () => 'Stopped.')
 }

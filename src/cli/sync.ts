@@ -52,7 +52,7 @@ function syncText(result: PassResult, checkOnly: boolean, screen: Screen): strin
   const { palette } = screen
   const failures = result.failed.slice(0, FAILURES_FOR_PEOPLE).map((failure) => {
     const file = failure.path === '' ? '' : ` ${displayName(failure.path)}`
-    return `${palette.bad('failed')}  ${displayName(failure.repo)}${file}: ${displayName(failure.message)} (${failure.code})`
+    return `${palette.bad('failed')}    ${displayName(failure.repo)}${file}: ${displayName(failure.message)} (${failure.code})`
   })
   if (result.failed.length > failures.length)
     failures.push(`… and ${result.failed.length - failures.length} more (--json)`)
@@ -66,7 +66,7 @@ function syncText(result: PassResult, checkOnly: boolean, screen: Screen): strin
 
 const STOP_SENTENCES: Readonly<Record<NonNullable<PassResult['stoppedBy']>, string>> = {
   budget: 'The budget is reached: larger work waits. Raise budget.total; "weightvault plan" shows what waits.',
-  reserve: 'The disk is at its reserve: downloads wait. Free some space, or lower budget.reserve.',
+  reserve: 'What waits does not fit on the disk without touching budget.reserve: free some space, or lower it.',
   window: 'Large files wait for budget.window.',
   paused: 'Downloads are paused: "weightvault queue resume".',
 }

@@ -90,7 +90,7 @@ async function readRows(context: CommandContext): Promise<WatchRow[]> {
     return watchRows(archive, await archive.catalog.watchStates())
   } catch (error) {
     if (!(error instanceof ArchiveError) || error.code !== 'ARCHIVE_MISSING_MARKER') throw error
-    context.note(`${error.message}; "weightvault init" makes one`)
+    context.note(`${error.message}\nhint: ${error.hint ?? ''}`)
     const { config } = await context.loadConfig()
     return watchRows({ settings: settingsOf(config) }, [])
   }

@@ -1,6 +1,7 @@
 import { lstat, mkdir } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { ArchiveError } from '../domain/errors.ts'
+import { isErrno } from '../lib/fs-durable.ts'
 import { checkConfigText } from './check-config.ts'
 import { configInvalid, printKeyPath } from './config-problem.ts'
 import { type WatchInput, watchSchema } from './config-schema.ts'
@@ -16,7 +17,8 @@ const DEFAULT_WATCH: WatchList = [{ org: 'Qwen' }]
 /**
  * Adds an entry to the watch list of a configuration file, keeping its comments and layout. A file that does not exist
  * is made from the template. False when the same name with the same `match` is watched already.
- * @throws ArchiveError CONFIG_INVALID when the entry or the file is not valid; nothing is changed then
+ * @throws ArchiveError CONFIG_INVALID when the entry or the file is not valid, or the file may not be written, DISK_FULL;
+ *   nothing is changed then
  */
 export async function addWatch(path: string, entry: WatchInput, signal: AbortSignal): Promise<boolean> {
   mustBeWatch(entry)
@@ -29,7 +31,7 @@ export async function addWatch(path: string, entry: WatchInput, signal: AbortSig
 /**
  * Removes every entry that names this organisation, user or repository (as the file spells it) from the watch list.
  * Gives how many there were. Archived data stays.
- * @throws ArchiveError CONFIG_INVALID when the file is not valid; nothing is changed then
+ * @throws ArchiveError CONFIG_INVALID when the file is not valid or may not be written, DISK_FULL; nothing is changed then
  */
 export async function removeWatch(path: string, name: string, signal: AbortSignal): Promise<number> {
   let removed = 0
@@ -53,10 +55,10 @@ export async function writeConfigTemplate(
   signal: AbortSignal,
 ): Promise<boolean> {
   if ((await readConfigText(path, signal)) !== undefined) return false
-  await mkdir(dirname(path), { recursive: true })
-  await replaceFile(path, configTemplate(archive && pathInFile(path, archive)), signal)
+  await writeConfigFile(path, configTemplate(archive && pathInFile(path, archive)), signal)
   const schema = join(dirname(path), 'weightvault.schema.json')
-  if (!(await isThere(schema))) await replaceFile(schema, `${JSON.stringify(configJsonSchema(), null, 2)}\n`, signal)
+  if (!(await isThere(schema)))
+    await writeConfigFile(schema, `${JSON.stringify(configJsonSchema(), null, 2)}\n`, signal)
   return true
 }
 
@@ -96,9 +98,23 @@ async function editWatchList(
       hint: 'nothing was changed by this command; try again',
     })
   }
-  if (existing === undefined) await mkdir(dirname(path), { recursive: true })
-  await replaceFile(path, after, signal)
+  await writeConfigFile(path, after, signal)
   return true
+}
+
+/** @throws ArchiveError DISK_FULL, CONFIG_INVALID when it may not be written; the old file is as it was then */
+async function writeConfigFile(path: string, text: string, signal: AbortSignal): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await replaceFile(path, text, signal)
+  } catch (error) {
+    if (!isErrno(error)) throw error
+    const isFull = isErrno(error, 'ENOSPC', 'EDQUOT')
+    throw new ArchiveError(isFull ? 'DISK_FULL' : 'CONFIG_INVALID', `${path} cannot be written (${error.code})`, {
+      cause: error,
+      hint: `nothing was changed; ${isFull ? 'free some space' : 'check its owner, its permissions and the mount'} and try again`,
+    })
+  }
 }
 
 function mustBeWatch(entry: WatchInput): void {

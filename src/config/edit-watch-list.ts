@@ -77,11 +77,17 @@ function endsLine(text: string): boolean {
   return text === '' || text.endsWith('\n')
 }
 
-/** From the line on which an entry starts to the end of the line on which its last value stands. */
+/**
+ * From the line on which an entry starts to the end of the line on which its last value stands, with the comments below
+ * it that are indented as its keys are: keys that somebody may want to use later.
+ */
 function lineSpan(text: string, item: Node): { start: number; end: number } {
   const start = text.lastIndexOf('\n', item.range![0] - 1) + 1
   const newline = text.indexOf('\n', Math.max(lastOffset(item) - 1, 0))
-  return { start, end: newline < 0 ? text.length : newline + 1 }
+  const end = newline < 0 ? text.length : newline + 1
+  const dash = /^ */.exec(text.slice(start))![0]
+  const comments = new RegExp(`^(?:${dash} +#.*(?:\\n|$))+`).exec(text.slice(end))
+  return { start, end: end + (comments?.[0].length ?? 0) }
 }
 
 /** Where the last scalar or bracket of a node ends; a block's own range would take in the comments after it. */

@@ -6,6 +6,7 @@ import type { LoggedEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import { formatSize } from '../domain/size-text.ts'
+import { printWatch } from '../domain/watch.ts'
 import type { WatchState } from '../watch-rows.ts'
 
 /** What the page shows. */
@@ -61,7 +62,7 @@ export async function overviewPage({ totals, watches, events, at }: Overview): P
           ${watches.map(
             (watch) =>
               html`<tr>
-                <td>${watch.watch}</td>
+                <td>${printWatch(watch.watch)}</td>
                 <td>${watch.repos}</td>
                 <td class="nowrap">${time(watch.lastPollAt)}</td>
                 <td>

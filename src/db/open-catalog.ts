@@ -8,7 +8,7 @@ import { assertLocalDisk } from './local-disk.ts'
 import { readMeta, writeMeta } from './meta.ts'
 import { migrateCatalog, MIGRATIONS, type MigrateOptions } from './migrate.ts'
 import { openForReading } from './open-for-reading.ts'
-import { catalogError, openSqlite, probeFile, type SqliteHandle } from './sqlite.ts'
+import { catalogError, MAKES_CATALOG, openSqlite, probeFile, type SqliteHandle } from './sqlite.ts'
 
 export interface OpenCatalogOptions {
   readonly path: string
@@ -31,7 +31,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<Catalog>
   const { path, mode } = options
   if (mode === 'read' && !existsSync(path)) {
     throw new ArchiveError('CATALOG_UNUSABLE', `there is no catalog at ${path}`, {
-      hint: 'run `weightvault sync` or `weightvault run` once: it makes the catalog',
+      hint: MAKES_CATALOG,
     })
   }
   if (!existsSync(dirname(path))) {
@@ -66,7 +66,7 @@ async function claimArchive(handle: SqliteHandle, options: OpenCatalogOptions): 
   if (id === options.archiveId) return
   if (id === undefined && options.mode === 'write') return writeMeta(handle.kysely, ARCHIVE_ID, options.archiveId)
   throw new ArchiveError('CATALOG_UNUSABLE', `the catalog ${options.path} belongs to another archive`, {
-    hint: 'move it away and start again: the catalog of this archive is made anew from its files',
+    hint: 'move it away; `weightvault rebuild` makes the catalog of this archive again from its files',
     details: { expected: options.archiveId, found: id ?? null },
   })
 }

@@ -8,6 +8,9 @@ import { CatalogDialect } from './sqlite-dialect.ts'
 // of `bulk.ts` and of the column types.
 
 /** "wvlt": tells our catalog from any other SQLite file. */
+/** What a person does where there is no catalog, or an empty one. */
+export const MAKES_CATALOG =
+  'for a new archive run `weightvault sync` or `weightvault run` once: it makes the catalog; where files are archived already, `weightvault rebuild` makes it again from them'
 const APPLICATION_ID = 0x77766c74
 /** Older ones can lose committed rows of a WAL database after a checkpoint race. */
 const MIN_SQLITE = [3, 51, 3] as const
@@ -84,7 +87,7 @@ function claimFile(raw: Database.Database, path: string, mode: 'write' | 'read')
   }
   if (mode === 'read') {
     throw new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} is empty`, {
-      hint: 'run `weightvault sync` or `weightvault run` once: it makes the catalog',
+      hint: MAKES_CATALOG,
     })
   }
   raw.pragma('journal_mode = WAL')
@@ -155,12 +158,15 @@ export function catalogError(thrown: unknown, path: string): unknown {
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
     return new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} is damaged: ${thrown.message}`, {
       ...because,
-      hint: `move ${path} away (with its -wal and -shm files) and start again: the next \`weightvault sync\` lists again what the Hub shows and re-hashes what is held; no archived bytes are lost`,
+      hint: `move ${path} away (with its -wal and -shm files) and run \`weightvault rebuild\`: it makes the catalog again from the archive’s files; no archived bytes are lost`,
     })
   }
   // The shared memory beside the file is made as large as it will be: that fails on a full disk and hardly otherwise.
   if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE')
-    return new ArchiveError('DISK_FULL', `no space left for the catalog ${path}`, because)
+    return new ArchiveError('DISK_FULL', `no space left for the catalog ${path}`, {
+      ...because,
+      hint: 'nothing is lost; free some space on the disk of the archive and try again',
+    })
   if (code.startsWith('SQLITE_READONLY')) {
     return new ArchiveError('ARCHIVE_READ_ONLY', `the catalog ${path} cannot be written`, because)
   }
@@ -173,7 +179,7 @@ export function catalogError(thrown: unknown, path: string): unknown {
   if (code.startsWith('SQLITE_CANTOPEN')) {
     return new ArchiveError('CATALOG_UNUSABLE', `the catalog ${path} cannot be opened`, {
       ...because,
-      hint: 'check that the file exists and may be read; `weightvault sync` makes a missing one',
+      hint: 'check that the file exists and may be read; `weightvault rebuild` makes a missing one again',
     })
   }
   if (code.startsWith('SQLITE_IOERR'))

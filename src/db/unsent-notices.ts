@@ -27,11 +27,15 @@ export function passedOverNotice(prefix: string, first: number, last: number): O
 export function givenUpNotice(prefix: string, seqs: readonly number[]): OwnNotice {
   const first = Math.min(...seqs)
   const last = Math.max(...seqs)
+  const [alerts, were, events] =
+    seqs.length === 1
+      ? ['1 alert', 'was', `event ${first}`]
+      : [`${seqs.length} alerts`, 'were', `events ${first} to ${last}`]
   return {
     id: `${prefix}-given-up-${first}-to-${last}`,
     text: {
-      title: `${seqs.length} alerts were given up`,
-      happened: `This channel did not take ${seqs.length} alerts about events ${first} to ${last} for a week; they are not sent any more.`,
+      title: `${alerts} ${were} given up`,
+      happened: `This channel did not take ${alerts} about ${events} for a week; nothing of it is sent any more.`,
       means: 'You were not told of these events here. The event log has all of them.',
       todo: `Read them: "weightvault events --since ${first - 1} --until ${last}".`,
     },

@@ -11,6 +11,7 @@ import {
   silence,
   totals,
 } from './event-words.ts'
+import { printWatch } from './watch.ts'
 
 type Sentence = (event: ChangeEvent) => string
 
@@ -61,7 +62,7 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
   'unsafe-name': ({ detail }) =>
     `has names that cannot be made on every disk; they are archived under their digest${changes(detail)}`,
   'watch-failed': ({ detail }) =>
-    `a poll${typeof detail['watch'] === 'string' ? ` of ${brief(detail['watch'])}` : ''} failed${because(detail)}`,
+    `a poll${typeof detail['watch'] === 'string' ? ` of ${brief(printWatch(detail['watch']))}` : ''} failed${because(detail)}`,
 }
 
 /** What one event means, as a sentence without the repository's name. Everything in it is safe to print. */

@@ -63,6 +63,11 @@ export function keyByHand(ref: RepoRef): string {
   return `${BY_HAND}${printRepo(ref)}`
 }
 
+/** A watch's key as a person writes it. */
+export function printWatch(key: string): string {
+  return key.startsWith(BY_HAND) ? key.slice(BY_HAND.length) : key
+}
+
 /** Whether anybody wants new bytes of a repository: an entry, or a person who named it. Arguments as of `watchOf`. */
 export function isWanted(watches: readonly WatchEntry[], ref: RepoRef, watch: string): boolean {
   return watch.startsWith(BY_HAND) || watchOf(watches, ref, watch) !== undefined

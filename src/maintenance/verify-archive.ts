@@ -26,6 +26,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] 
  * Re-hashes every blob that the sealed manifests of the target name, once each, offline, and compares with the witnesses.
  * With a writable archive the result is recorded: when each blob was last proven; and what is damaged is set aside,
  * told by a `fixity-failed` event, and fetched again by the next pass.
+ * @throws ArchiveError CATALOG_UNUSABLE when the catalog is empty beside an archive that is not
  */
 export async function verifyArchive(
   archive: OpenedArchive,
@@ -63,6 +64,7 @@ export async function verifyArchive(
     }
   }
   await record(archive, proven)
+  if (result.checkedFiles === 0) await assertCatalogKnows(archive)
   result.ok = result.corrupt.length + result.missing.length + result.unreadable.length === 0
   await recordDamage(archive, result, progress, signal)
   return result
@@ -87,6 +89,16 @@ async function* sealedSnapshots(archive: OpenedArchive, target: VerifyTarget): A
     for (const row of page) yield* row.snapshots.filter((one) => one.manifestRevision > 0)
     if (page.length < REPOS_PER_PAGE) return
     after = page.at(-1)?.ref.name
+  }
+}
+
+/** A catalog that was lost and begun anew knows of nothing that could be damaged: that is not the same as whole. */
+async function assertCatalogKnows({ catalog, records, root }: OpenedArchive): Promise<void> {
+  if ((await catalog.totals()).snapshots > 0) return
+  for await (const { name } of records.listings()) {
+    throw new ArchiveError('CATALOG_UNUSABLE', `the catalog of ${root} is empty, but the archive has ${name}`, {
+      hint: 'nothing was checked; `weightvault rebuild` makes the catalog again from the archive’s files',
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 import { ArchiveError, ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
-import { claimingWatch, keyByHand, type WatchEntry } from '../domain/watch.ts'
+import { claimingWatch, keyByHand, printWatch, type WatchEntry } from '../domain/watch.ts'
 import { ViewKeeper } from '../maintenance/update-views.ts'
 import type { OpenedArchive, PassResult } from '../opened-archive.ts'
 import type { Progress } from '../progress-port.ts'
@@ -153,7 +153,7 @@ async function pollAll(
       const code = errorCodeOf(error)
       if (areNamed && code === 'REPO_UNAVAILABLE' && !(await isArchived(deps, watch))) throw unknownRepo(watch, error)
       const message = error instanceof Error ? error.message : String(error)
-      failures.push({ repo: watch.key, path: '', code, message })
+      failures.push({ repo: printWatch(watch.key), path: '', code, message })
       deps.log.warn({ component: 'watch', watch: watch.key, code, err: error }, 'watch not polled')
     }
   }

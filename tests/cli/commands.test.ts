@@ -123,7 +123,7 @@ test('sync fails with 8 and says so when the Hub is unreachable', async () => {
   const called = await folder.call(['sync', '--log-level', 'silent'], { effects: withoutHub() })
 
   assert.equal(called.code, 8)
-  assert.match(called.out, /failed {2}org:Qwen: .*HUB_UNREACHABLE/)
+  assert.match(called.out, /failed {4}org:Qwen: .*HUB_UNREACHABLE/)
 })
 
 test('list, show and why name what they do not know, and what is like it', async () => {
@@ -538,7 +538,7 @@ test('why tells how often a file was tried, the last error and the next try', as
   )
 
   assert.equal(sync.code, 8)
-  assert.match(sync.out, /failed {2}Qwen\/A-1B model\.safetensors: .*\([A-Z_]+\)/)
+  assert.match(sync.out, /failed {4}Qwen\/A-1B model\.safetensors: .*\([A-Z_]+\)/)
   assert.match(why.out, /Tried 1 time, last error [A-Z_]+, next try in \d+/)
   assert.equal(data.held, false)
   assert.equal(data.job.attempts, 1)

@@ -86,6 +86,22 @@ test('TerminalProgress shows each running file and a total, and leaves only what
   )
 })
 
+test('TerminalProgress keeps the numbers by which the shards of a model differ', () => {
+  const screen = new Screen(80)
+  const clock = new ManualClock()
+  const progress = new TerminalProgress(screen, clock)
+
+  for (const shard of ['00017', '00018']) {
+    progress.started(file(`model-${shard}-of-00245.safetensors`), 10 * MB, 0)
+  }
+  clock.nowMs += 2000
+  progress.moved(file('model-00017-of-00245.safetensors'), MB)
+
+  const shown = screen.lines.join('\n')
+  assert.match(shown, /model-00017-of-00245\.safetensors/)
+  assert.match(shown, /model-00018-of-00245\.safetensors/)
+})
+
 test('TerminalProgress redraws at most ten times a second', () => {
   const clock = new ManualClock()
   const screen = new Screen(80)

@@ -97,6 +97,7 @@ test('displayWidth counts wide characters twice and combining ones not at all', 
 
 test('shorten keeps both ends of a name and never cuts a wide character in half', () => {
   assert.equal(shorten('model-00001-of-00026.safetensors', 15, 'middle'), 'model-0…tensors')
+  assert.equal(shorten('model-00001-of-00026.safetensors', 15, 'start'), '…26.safetensors')
   assert.equal(shorten('abcdef', 4, 'end'), 'abc…')
   assert.equal(shorten('abc', 3, 'end'), 'abc')
   assert.equal(shorten('abc', 0, 'middle'), '')

@@ -123,6 +123,22 @@ test('addWatch writes nothing for what is watched already', async (t) => {
   assert.notEqual((await stat(path)).ino, before.ino)
 })
 
+test('addWatch leaves a commented key with the entry it stands in, and removeWatch cuts it with that entry', async (t) => {
+  const { write } = await sandbox(t)
+  const entry =
+    '  - org: Qwen\n    keep:\n      exclude: []\n      # Of a larger one only small files.\n      # max_repo: 200GB\n'
+  const text = `watch:\n${entry}  # People.\n  # - user: unsloth\n`
+  const path = await write('weightvault.yaml', text)
+
+  await addWatch(path, { org: 'Other' }, t.signal)
+  const added = await readFile(path, 'utf8')
+  await removeWatch(path, 'Qwen', t.signal)
+  const removed = await readFile(path, 'utf8')
+
+  assert.equal(added, text.replace(entry, `${entry}  - org: Other\n`))
+  assert.equal(removed, added.replace(entry, ''))
+})
+
 test('removeWatch cuts the lines of an entry and keeps every other byte', async (t) => {
   const { write } = await sandbox(t)
   const path = await write('weightvault.yaml', COMMENTED)

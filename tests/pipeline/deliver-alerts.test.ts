@@ -293,6 +293,24 @@ test('what a channel does not take for a week is given up, and it is told which 
   assert.equal((await vault.state()).givenUp, 2)
 })
 
+test('one alert that is given up is one alert', async () => {
+  await using receiver = await AlertReceiver.start()
+  await using vault = await AlertVault.open(hook(receiver))
+  receiver.behaviour = 500
+  const [only] = await vault.append({ type: 'license-changed' })
+  for (let day = 0; day < 9; day += 1) {
+    await vault.deliver()
+    vault.clock.advance(DAY)
+  }
+  receiver.behaviour = 200
+  vault.clock.advance(HOUR)
+  await vault.deliver()
+
+  const [notice] = receiver.taken
+  assert.match(notice?.title ?? '', /1 alert was given up/)
+  assert.match(notice?.happened[0] ?? '', new RegExp(`did not take 1 alert about event ${only?.seq} for a week`))
+})
+
 test('a clock that jumps by ten years gives nothing up and sends nothing twice', async () => {
   await using receiver = await AlertReceiver.start()
   await using vault = await AlertVault.open(hook(receiver, 'min: info'))

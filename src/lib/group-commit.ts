@@ -61,7 +61,9 @@ export class GroupCommit<T, R> {
     const { maxItems, besideFrom = maxItems, gatherMs } = this.#limits
     while (this.#waiting.length > 0) {
       if (gatherMs !== undefined && this.#waiting.length < besideFrom) await sleep(gatherMs)
-      await this.#commitNext(this.#waiting.splice(0, maxItems))
+      const group = this.#waiting.splice(0, maxItems)
+      // A second runner may have taken all of it meanwhile.
+      if (group.length > 0) await this.#commitNext(group)
     }
     // In the turn in which it saw that nothing waits, or what comes next would wait for ever.
     this.#runners -= 1

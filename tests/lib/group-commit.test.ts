@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { GroupCommit } from '../../src/lib/group-commit.ts'
 import { until } from '../support/until.ts'
 
@@ -81,4 +82,24 @@ test('a second commit runs beside the first when enough waits for it, and never 
   await Promise.all([first, fifth, sixth, ...last])
   assert.deepEqual(groups, [[0], [1, 2, 3, 4], [5, 6], [7, 8]])
   await commits.idle()
+})
+
+test('what a second commit took while the first one waited for more is no empty commit', async () => {
+  const groups: number[][] = []
+  const commits = new GroupCommit<number, number>(
+    async (items) => {
+      groups.push([...items])
+      return items
+    },
+    { maxItems: 10, besideFrom: 2, gatherMs: 20 },
+  )
+  const first = commits.add(0)
+  // It waits for more by now.
+  await setImmediate()
+
+  await Promise.all([first, commits.add(1), commits.add(2)])
+
+  await commits.idle()
+  assert.deepEqual(groups.flat(), [0, 1, 2])
+  assert.ok(groups.every((group) => group.length > 0))
 })

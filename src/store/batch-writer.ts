@@ -19,6 +19,7 @@ export class BatchWriter implements AsyncDisposable {
   readonly #worker: Worker
   readonly #waiting = new Map<number, PromiseWithResolvers<readonly BatchResult[]>>()
   #nextId = 1
+  #failure: Error | undefined
   #stopped: Error | undefined
 
   constructor(data: BatchThreadData) {
@@ -28,8 +29,16 @@ export class BatchWriter implements AsyncDisposable {
       workerData: data,
     })
     this.#worker.on('message', (reply: BatchReply) => this.#settle(reply))
-    this.#worker.on('error', (error: Error) => this.#stop(error))
-    this.#worker.on('exit', () => this.#stop(undefined))
+    this.#worker.on('error', (error: Error) => {
+      this.#failure = error
+    })
+    // Only now is none of its system calls under way any more.
+    this.#worker.on('exit', () => this.#stop())
+  }
+
+  /** Whether the thread is gone; nothing of it touches memory or disk any more. */
+  get isStopped(): boolean {
+    return this.#stopped !== undefined
   }
 
   /** One result for each item, in their order. @throws Error when the thread is gone: nobody knows what it did */
@@ -54,8 +63,8 @@ export class BatchWriter implements AsyncDisposable {
     waiting?.resolve(results.map((result) => ('failed' in result ? received(result.failed) : result)))
   }
 
-  #stop(cause: Error | undefined): void {
-    this.#stopped ??= new Error('the batch thread stopped', { cause })
+  #stop(): void {
+    this.#stopped = new Error('the batch thread stopped', { cause: this.#failure })
     for (const waiting of this.#waiting.values()) waiting.reject(this.#stopped)
     this.#waiting.clear()
   }

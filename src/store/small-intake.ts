@@ -56,7 +56,7 @@ export class FolderIntake implements SmallIntake {
     invariant(Number.isSafeInteger(size) && size >= 0 && size <= SMALL_CONTENT_BYTES, `${size} is a small size`)
     invariant(!this.#isClosed, 'the intake is open')
     // It starts while the first content is on its way.
-    this.#writer ??= new BatchWriter({ root: this.#owner.layout.root, memory: this.#arena.memory })
+    this.#liveWriter()
     // In the order of asking, or a larger content would wait for ever.
     const range = (this.#waiters.length === 0 ? this.#arena.allocate(size) : undefined) ?? (await this.#wait(size))
     const bytes = this.#arena.bytes(range)
@@ -104,7 +104,14 @@ export class FolderIntake implements SmallIntake {
 
   async #commit(items: readonly BatchItem[]): Promise<readonly BatchResult[]> {
     await this.#owner.prepare()
-    invariant(this.#writer !== undefined, 'what is committed was taken')
-    return this.#writer.commit(items)
+    return this.#liveWriter().commit(items)
+  }
+
+  /** One that stopped is replaced: whoever it owed an answer has an error. */
+  #liveWriter(): BatchWriter {
+    if (this.#writer === undefined || this.#writer.isStopped) {
+      this.#writer = new BatchWriter({ root: this.#owner.layout.root, memory: this.#arena.memory })
+    }
+    return this.#writer
   }
 }

@@ -4,6 +4,7 @@ import { closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ArchiveError } from '../../src/domain/errors.ts'
+import type { ContentKey } from '../../src/domain/listing.ts'
 import { IoChoice, systemIo } from '../../src/store/batch-io.ts'
 import { FolderIntake } from '../../src/store/small-intake.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
@@ -50,6 +51,21 @@ test('what the disk says in the thread is said here: code, hint, details and cau
   assert.equal(error.details['errno'], 'ENOTDIR')
   assert.ok(error.hint !== undefined && error.hint.length > 0)
   assert.ok(error.cause instanceof Error && 'code' in error.cause && error.cause.code === 'ENOTDIR')
+})
+
+test('a thread that crashed fails what it was given, and another one takes its place', async (t) => {
+  const { layout, intake, store } = await openIntake(t)
+  const bytes = randomBytes(100)
+  await store(randomBytes(100))
+
+  // No caller of the store has such a key: the thread ends on it.
+  using content = await intake.take(1, signal)
+  await assert.rejects(content.store('no key' as ContentKey), /the batch thread stopped/)
+  const stored = await store(bytes)
+
+  await intake[Symbol.asyncDispose]()
+  assert.deepEqual(stored, { digests: digestsOf(bytes), isPublished: true })
+  assert.ok(readFileSync(layout.blob(digestsOf(bytes).sha256)).equals(bytes))
 })
 
 test('slow calls go side by side from the next batch on, until they are quick again', async (t) => {

@@ -5,10 +5,9 @@ import type { HubFile } from '../hub-port.ts'
 import type { ByteSink } from '../intake-port.ts'
 import { readQuota } from './ask-hub.ts'
 import { backOffMs, limitedBackOffMs, MAX_ATTEMPTS } from './back-off.ts'
-import { NotPlainError } from './bulk-connection.ts'
 import { endpointTarget, isEndpoint, resolvePath } from './endpoint.ts'
 import { readBeginning } from './http-body.ts'
-import { exchange, type ExchangeLimits, type HttpAnswer, type HttpRequest } from './http-exchange.ts'
+import type { HttpAnswer } from './http-exchange.ts'
 import { headerText, parseContentEtag, parseRetryAfter } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
 import { answerInvalid, readRefusal, redirectRefused } from './hub-errors.ts'
@@ -85,7 +84,7 @@ async function send(context: HubContext, what: string, target: Target, signal: A
   let isAnswered = false
   try {
     const limits = { headersMs, idleMs, totalMs: answerMs }
-    const answer = await ask(context, { method: 'GET', target, headers }, limits, signal)
+    const answer = await context.small.ask({ method: 'GET', target, headers }, limits, signal)
     isAnswered = true
     const quota = readQuota(answer.headers)
     permit?.leave(quota)
@@ -101,23 +100,6 @@ async function send(context: HubContext, what: string, target: Target, signal: A
   } finally {
     if (!isAnswered) permit?.leave('failed')
   }
-}
-
-/** Straight from the socket where the answer is plain; what is not is asked for again by a complete HTTP client. */
-async function ask(
-  context: HubContext,
-  request: HttpRequest,
-  limits: ExchangeLimits,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
-  if (context.plainSmall?.suits(request.target) === true) {
-    try {
-      return await context.plainSmall.fetch(request, limits, signal)
-    } catch (thrown) {
-      if (!(thrown instanceof NotPlainError)) throw thrown
-    }
-  }
-  return exchange(context.small, request, limits, signal)
 }
 
 /** What the Hub's own answer says it is about: checked against the commit and size that were asked for. */

@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock-port.ts'
 import type { Log } from '../log-port.ts'
 import type { AddressGuard } from './address-guard.ts'
-import type { BulkPool } from './bulk-pool.ts'
+import type { ByteRoute } from './byte-route.ts'
 import { type Endpoint, isEndpoint } from './endpoint.ts'
 import type { QuotaGate } from './quota.ts'
 import type { Target } from './url-target.ts'
@@ -45,13 +45,9 @@ export interface HubContext {
   /** API and resolve requests. */
   readonly api: Pick<Dispatcher, 'dispatch'>
   /** File bytes: connections of their own, so that long transfers never hold up a poll. */
-  readonly bulk: Pick<Dispatcher, 'dispatch'>
-  /** File bytes straight from the socket, where answers are plain; undefined behind a proxy. */
-  readonly plain: BulkPool | undefined
+  readonly bulk: ByteRoute
   /** Small files: thousands share these connections, and wait for no large one. */
-  readonly small: Pick<Dispatcher, 'dispatch'>
-  /** Small files straight from the socket, where answers are plain; undefined behind a proxy. */
-  readonly plainSmall: BulkPool | undefined
+  readonly small: ByteRoute
 }
 
 /** Headers of a request: the only place that adds the token, and only for exactly the configured origin. */

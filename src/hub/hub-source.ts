@@ -5,7 +5,7 @@ import type { ResolveName } from '../lib/private-address.ts'
 import type { Log } from '../log-port.ts'
 import { AddressGuard } from './address-guard.ts'
 import { askRepo } from './ask-repo.ts'
-import { BulkPool } from './bulk-pool.ts'
+import { openByteRoute } from './byte-route.ts'
 import { readEndpoint } from './endpoint.ts'
 import { fetchSmall } from './fetch-small.ts'
 import { createDispatcher, type ProxyOptions } from './http-agent.ts'
@@ -46,10 +46,8 @@ export function createHubSource(options: HubSourceOptions): HubSource {
   const guard = new AddressGuard(endpoint.target, options.resolveName)
   const onWaiting = options.onWaiting ?? (() => undefined)
   const api = createDispatcher(guard, options.proxy, deadlines.connectMs)
-  const bulk = createDispatcher(guard, options.proxy, deadlines.connectMs)
-  const plain = options.proxy === undefined ? new BulkPool(guard, deadlines.connectMs) : undefined
-  const small = createDispatcher(guard, options.proxy, deadlines.connectMs)
-  const plainSmall = options.proxy === undefined ? new BulkPool(guard, deadlines.connectMs) : undefined
+  const bulk = openByteRoute(guard, options.proxy, deadlines.connectMs)
+  const small = openByteRoute(guard, options.proxy, deadlines.connectMs)
   const context: HubContext = {
     endpoint,
     token: readToken(options.token),
@@ -63,9 +61,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     random: Math.random,
     api,
     bulk,
-    plain,
     small,
-    plainSmall,
   }
   return {
     endpoint: endpoint.text,
@@ -80,7 +76,7 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     openRange: (resolved, start, end, signal) => openRange(context, resolved, { start, end }, signal),
     fetchSmall: (file, into, signal) => fetchSmall(context, file, into, signal),
     async close() {
-      await Promise.all([api.destroy(), bulk.destroy(), plain?.destroy(), small.destroy(), plainSmall?.destroy()])
+      await Promise.all([api.destroy(), bulk.close(), small.close()])
     },
   }
 }

@@ -4,7 +4,7 @@ import type { RangeBody, ResolvedFile } from '../hub-port.ts'
 import { readQuota } from './ask-hub.ts'
 import { NotPlainError } from './bulk-connection.ts'
 import { isEndpoint } from './endpoint.ts'
-import { exchange, type ExchangeLimits, type HttpAnswer, type HttpRequest } from './http-exchange.ts'
+import type { ExchangeLimits, HttpAnswer, HttpRequest } from './http-exchange.ts'
 import { headerText, parseContentEtag, parseContentRange } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
 import { redirectRefused } from './hub-errors.ts'
@@ -68,7 +68,7 @@ async function send(context: HubContext, wanted: Wanted, target: Target, signal:
   const permit = isEndpoint(context.endpoint, target) ? await context.quota.enter(route, signal) : undefined
   let isAnswered = false
   try {
-    const answer = await get(context, requestFor(context, wanted, target), signal)
+    const answer = await context.bulk.ask(requestFor(context, wanted, target), limitsOf(context), signal)
     isAnswered = true
     permit?.leave(readQuota(answer.headers))
     return answer
@@ -77,19 +77,6 @@ async function send(context: HubContext, wanted: Wanted, target: Target, signal:
   } finally {
     if (!isAnswered) permit?.leave('failed')
   }
-}
-
-/** Straight from the socket where the answer is plain; what is not is asked for again by a complete HTTP client. */
-async function get(context: HubContext, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
-  const limits = limitsOf(context)
-  if (context.plain?.suits(request.target) === true) {
-    try {
-      return await context.plain.fetch(request, limits, signal)
-    } catch (thrown) {
-      if (!(thrown instanceof NotPlainError)) throw thrown
-    }
-  }
-  return exchange(context.bulk, request, limits, signal)
 }
 
 async function judge(context: HubContext, wanted: Wanted, answer: HttpAnswer, target: Target): Promise<RangeBody> {

@@ -11,12 +11,20 @@ export interface StoredBlob {
   readonly attested_by: number
 }
 
-/** Files of one snapshot that waited for a job. */
-export interface Waited {
+/** A file that waited for a job. */
+interface Waited {
   readonly snapshot_id: number
-  readonly files: number
-  readonly large_files: number
-  readonly size: number
+  readonly is_small: 0 | 1
+  readonly path_key: Buffer
+}
+
+/** Read at once: a licence text may be wanted by every repository. */
+const MAX_WAITED = 500
+
+/** A stored blob, and when it was proven. */
+export interface HeldBlob {
+  readonly id: number
+  readonly verifiedMs: number
 }
 
 /** What a completed content costs in statements, prepared once. As `Bulk`: only inside a transaction of the same file. */
@@ -26,8 +34,8 @@ export interface BulkComplete {
   storeBlob(blob: StoredBlob): { id: number; isNew: boolean }
   /** The job itself, and others for the same bytes that nobody downloads now. */
   jobsOf(jobId: number, blob: StoredBlob): number[]
-  /** Every file that waited for the job is held; the job goes. */
-  hold(jobId: number, blobId: number, verifiedMs: number): Waited[]
+  /** Every file that waited for the job is held, and told; the job goes. */
+  hold(jobId: number, blob: HeldBlob, onHeld: (snapshotId: number, isSmall: 0 | 1) => void): void
   /** What was wrong with this blob before, if it was; forgotten now. */
   endDamage(sha256: Buffer): { found: string; found_at: string } | undefined
 }
@@ -50,22 +58,15 @@ export function prepareBulkComplete(raw: Database.Database): BulkComplete {
       'SELECT id FROM jobs WHERE digest IN (?, ?) AND size = ? AND (id = ? OR state <> 1)',
     )
     .pluck()
+  // Row by row: joined statements for all files of a job cost twice as much for the one that nearly every job has.
   const waited = raw.prepare<[number], Waited>(
-    `SELECT job_files.snapshot_id, COUNT(*) AS files,
-       COUNT(CASE WHEN job_files.is_small = 0 THEN 1 END) AS large_files, MAX(jobs.size) AS size
-     FROM job_files JOIN jobs ON jobs.id = job_files.job_id
-     WHERE job_files.job_id = ? GROUP BY job_files.snapshot_id`,
+    `SELECT snapshot_id, is_small, path_key FROM job_files WHERE job_id = ? LIMIT ${MAX_WAITED}`,
   )
-  const holdFiles = raw.prepare(
-    `UPDATE files SET blob_id = ? FROM job_files
-     WHERE job_files.job_id = ? AND files.snapshot_id = job_files.snapshot_id
-       AND files.path_key = job_files.path_key`,
+  const holdFile = raw.prepare('UPDATE files SET blob_id = ? WHERE snapshot_id = ? AND path_key = ?')
+  const noteHolder = raw.prepare(
+    'INSERT INTO snapshot_blobs (blob_id, snapshot_id, verified_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   )
-  const noteHolders = raw.prepare(
-    `INSERT INTO snapshot_blobs (blob_id, snapshot_id, verified_ms)
-     SELECT DISTINCT ?, snapshot_id, ? FROM job_files WHERE job_id = ? ON CONFLICT DO NOTHING`,
-  )
-  const dropFiles = raw.prepare('DELETE FROM job_files WHERE job_id = ?')
+  const dropFile = raw.prepare('DELETE FROM job_files WHERE snapshot_id = ? AND is_small = ? AND path_key = ?')
   const dropJob = raw.prepare('DELETE FROM jobs WHERE id = ?')
   const endDamage = raw.prepare<[Buffer], { found: string; found_at: string }>(
     'DELETE FROM damaged_blobs WHERE sha256 = ? RETURNING found, found_at',
@@ -86,13 +87,16 @@ export function prepareBulkComplete(raw: Database.Database): BulkComplete {
       }
     },
     jobsOf: (jobId, blob) => jobsOf.all(blob.sha256, blob.git_oid, blob.size, jobId),
-    hold(jobId, blobId, verifiedMs) {
-      const rows = waited.all(jobId)
-      holdFiles.run(blobId, jobId)
-      noteHolders.run(blobId, verifiedMs, jobId)
-      dropFiles.run(jobId)
+    hold(jobId, blob, onHeld) {
+      for (let rows = waited.all(jobId); rows.length > 0; rows = waited.all(jobId)) {
+        for (const { snapshot_id, is_small, path_key } of rows) {
+          holdFile.run(blob.id, snapshot_id, path_key)
+          noteHolder.run(blob.id, snapshot_id, blob.verifiedMs)
+          dropFile.run(snapshot_id, is_small, path_key)
+          onHeld(snapshot_id, is_small)
+        }
+      }
       dropJob.run(jobId)
-      return rows
     },
     endDamage: (sha256) => endDamage.get(sha256),
   }

@@ -51,11 +51,13 @@ export async function completeJobs(
       attested_by: packAttestors(attestedBy),
     }
     assertSameBytes(bulk, jobId, blob)
-    const { id: blobId, isNew } = bulk.storeBlob(blob)
+    const { id, isNew } = bulk.storeBlob(blob)
     if (isNew) stored.blobs += 1
     if (isNew) stored.blob_bytes = exact(stored.blob_bytes + blob.size)
     for (const job of bulk.jobsOf(jobId, blob)) {
-      for (const waited of bulk.hold(job, blobId, blob.verified_ms)) addGain(gains, waited)
+      bulk.hold(job, { id, verifiedMs: blob.verified_ms }, (snapshotId, isSmall) =>
+        addGain(gains, snapshotId, isSmall, blob.size),
+      )
     }
     const damage = bulk.endDamage(blob.sha256)
     if (damage !== undefined) news.push(repaired(blob.sha256, damage, at))
@@ -73,15 +75,12 @@ function assertSameBytes(bulk: BulkComplete, jobId: number, blob: StoredBlob): v
   invariant(isSame, `job ${jobId} is completed with the bytes it was for`)
 }
 
-function addGain(
-  gains: Map<number, Gain>,
-  waited: { snapshot_id: number; files: number; large_files: number; size: number },
-): void {
-  const gain = gains.get(waited.snapshot_id) ?? { files: 0, bytes: 0, largeBytes: 0 }
-  gain.files += waited.files
-  gain.bytes += waited.files * waited.size
-  gain.largeBytes += waited.large_files * waited.size
-  gains.set(waited.snapshot_id, gain)
+function addGain(gains: Map<number, Gain>, snapshotId: number, isSmall: 0 | 1, size: number): void {
+  const gain = gains.get(snapshotId) ?? { files: 0, bytes: 0, largeBytes: 0 }
+  gain.files += 1
+  gain.bytes += size
+  if (isSmall === 0) gain.largeBytes += size
+  gains.set(snapshotId, gain)
 }
 
 /** Counts are moved, not counted again. Returns whether the snapshot now wants nothing more and may be sealed. */

@@ -86,6 +86,23 @@ export function catalogBatchesContract(name: string, open: OpenEmptyCatalog): vo
       assert.equal((await catalog.totals()).blobs, 4)
     })
 
+    test('`completeJobs` holds every file of one content, however many there are', async () => {
+      await using catalog = await open()
+      const licence = Array.from({ length: 1203 }, (_, at) => smallFile(`${at}/LICENSE`, 10, 'licence'))
+      const a = await addListed(catalog, 'Qwen/A', licence)
+      const b = await addListed(catalog, 'Qwen/B', licence.slice(0, 700))
+      const jobs = await catalog.leaseJobs(BATCH)
+      assert.equal(jobs.length, 1)
+
+      const done = await complete(catalog, jobs)
+
+      assert.deepEqual(done.complete.toSorted(), [a.snapshotId, b.snapshotId].toSorted())
+      for (const { snapshotId } of [a, b]) {
+        const files = await catalog.files(snapshotId, { after: undefined, limit: 2000 })
+        assert.ok(files.every((file) => file.sha256 === digestsOf(jobs[0]!).sha256))
+      }
+    })
+
     test('`demoteSource` puts a source behind all others, with the time from which it may be asked again', async () => {
       await using catalog = await open()
       const file = smallFile('same')

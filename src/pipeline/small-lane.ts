@@ -1,4 +1,3 @@
-import PQueue from 'p-queue'
 import type { Digests, Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
@@ -16,7 +15,7 @@ import { settleFailure } from './settle-failure.ts'
 import { noteRefusal, trySources } from './try-sources.ts'
 import { attest, setAside } from './verify-blob.ts'
 
-/** Requests at the same time; the hub's connections are fewer, so that one is always ready for the next request. */
+/** Contents on their way at the same time; the hub's connections are fewer, so that one is always ready for the next request. */
 const PARALLEL_REQUESTS = 24
 /** Leased at once and not settled: enough that a shared fsync and a shared transaction serve many. */
 const MAX_ACTIVE = 384
@@ -41,12 +40,15 @@ interface Brought {
 export class SmallLane implements AsyncDisposable {
   readonly #run: JobRun
   readonly #intake: SmallIntake
-  readonly #requests = new PQueue({ concurrency: PARALLEL_REQUESTS })
   readonly #completed = new GroupCommit<CompletedJob, void>((done) => this.#complete(done), {
     maxItems: MAX_COMPLETED_TOGETHER,
     gatherMs: GATHER_COMPLETED_MS,
   })
-  readonly #active = new Set<Promise<void>>()
+  /** Leased and not begun: of what waits nothing more is held. */
+  readonly #queued: Job[] = []
+  /** Begun, and not here yet. */
+  #arriving = 0
+  readonly #working = new Set<Promise<void>>()
   /** The last lease gave all there was. */
   #isDry = false
   /** When the first file of each repository was answered in this run. */
@@ -61,7 +63,7 @@ export class SmallLane implements AsyncDisposable {
 
   /** Jobs that are leased and not settled. */
   get active(): number {
-    return this.#active.size
+    return this.#queued.length + this.#working.size
   }
 
   /** Leases more where few are left. Returns whether something was started. */
@@ -78,13 +80,18 @@ export class SmallLane implements AsyncDisposable {
       limit,
     })
     this.#isDry = jobs.length < limit
-    for (const job of jobs) this.#start(job)
+    for (const job of jobs) {
+      takeRoom(room, job)
+      running.set(job.key, job.size)
+      this.#queued.push(job)
+    }
+    this.#begin()
     return jobs.length > 0
   }
 
   /** Waits until everything that was started is settled. */
   async idle(): Promise<void> {
-    while (this.#active.size > 0) await Promise.all(this.#active)
+    while (this.active > 0) await Promise.all(this.#working)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,21 +99,33 @@ export class SmallLane implements AsyncDisposable {
     await this.#intake[Symbol.asyncDispose]()
   }
 
-  #start(job: Job): void {
-    takeRoom(this.#run.room, job)
-    this.#run.running.set(job.key, job.size)
-    const working = this.#work(job).finally(() => {
-      this.#run.running.delete(job.key)
-      this.#active.delete(working)
-      if (this.#active.size === 0 || (!this.#isDry && this.#active.size <= LOW_WATER)) this.#run.changes.wake()
-    })
-    this.#active.add(working)
+  /** As many of what waits as may be on their way. */
+  #begin(): void {
+    while (this.#arriving < PARALLEL_REQUESTS) {
+      const job = this.#queued.shift()
+      if (job === undefined) return
+      this.#arriving += 1
+      const working = this.#work(job).finally(() => {
+        this.#run.running.delete(job.key)
+        this.#working.delete(working)
+        if (this.active === 0 || (!this.#isDry && this.active <= LOW_WATER)) this.#run.changes.wake()
+      })
+      this.#working.add(working)
+    }
   }
 
   async #work(job: Job): Promise<void> {
     const { deps, result } = this.#run
+    let isArriving = true
+    const arrived = (): void => {
+      if (!isArriving) return
+      isArriving = false
+      this.#arriving -= 1
+      this.#begin()
+    }
     try {
-      const { digests, source } = (await this.#findHeld(job)) ?? (await this.#bring(job))
+      const { digests, source } = (await this.#findHeld(job)) ?? (await this.#bring(job, arrived))
+      arrived()
       const attestedBy = await attest(deps, job, digests)
       await this.#completed.add({ jobId: job.jobId, digests, attestedBy })
       if (source === undefined) return
@@ -114,6 +133,7 @@ export class SmallLane implements AsyncDisposable {
       result.fetchedBytes += job.size
       deps.progress.finished(source, job.size)
     } catch (error) {
+      arrived()
       await settleFailure(this.#run, job, error)
     }
   }
@@ -128,12 +148,14 @@ export class SmallLane implements AsyncDisposable {
     return digests.sha256 === sha256 ? { digests, source: undefined } : undefined
   }
 
-  #bring(job: Job): Promise<Brought> {
+  /** @param arrived told when the bytes are here; only then the disk has them, too */
+  #bring(job: Job, arrived: () => void): Promise<Brought> {
     const { deps, closed, signal } = this.#run
     return trySources(deps, job, closed, signal, async (source) => {
       using content = await this.#intake.take(job.size, signal)
       try {
-        await this.#requests.add(() => this.#fetch(job, source, content))
+        await this.#fetch(job, source, content)
+        arrived()
         const stored = await content.store(job.key)
         if (!stored.isPublished) throw await setAside(deps, job, stored.digests, source, signal)
         return { digests: stored.digests, source }

@@ -25,9 +25,7 @@ export async function trySources<T>(
   signal: AbortSignal,
   bring: (source: ContentSource) => Promise<T>,
 ): Promise<T> {
-  let failure: Error = new ArchiveError('FILE_UNAVAILABLE', `no repository lists the bytes ${job.key} any more`, {
-    hint: 'it is tried again later; another repository may come to list them',
-  })
+  let failure: Error | undefined
   const demoted = new Set<number>()
   for (const source of job.sources) {
     const refusal = refusalOf(deps, source, closed) ?? (demoted.has(source.repoId) ? failure : undefined)
@@ -50,7 +48,10 @@ export async function trySources<T>(
       deps.log.debug({ ...fields, code: error.code, err: error }, 'source failed')
     }
   }
-  throw failure
+  if (failure !== undefined) throw failure
+  throw new ArchiveError('FILE_UNAVAILABLE', `no repository lists the bytes ${job.key} any more`, {
+    hint: 'it is tried again later; another repository may come to list them',
+  })
 }
 
 /** What another source may do better. A disk that fails would fail for every source. */

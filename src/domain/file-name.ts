@@ -14,6 +14,11 @@ const WINDOWS_DEVICE =
   /^(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$) *(\.|$)/i
 /** A drive and not the two colons of a stream (`a::$DATA`), which Windows takes for the file itself. */
 const DRIVE = /^[A-Za-z]:(?!:)/
+const FORBIDDEN_ON_WINDOWS = /[<>:"|?*]/
+const ENDS_UNSEEN = /[. ]$/
+const WINDOWS_SHORT_NAME = /~[0-9]/
+/** Names of nothing but visible ASCII and blanks, as nearly all are. */
+const VISIBLE_ASCII = /^[\u0020-\u007e]*$/
 /** What HFS+ leaves out when it compares names. */
 const IGNORED_IN_NAMES = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g
 
@@ -92,9 +97,9 @@ function keepOnly(path: string, parts: readonly string[]): NameVerdict | undefin
   if (path.includes('\\')) return keep('contains a backslash')
   if (parts.includes('..')) return keep('climbs out of its folder')
   if (parts.some((part) => DRIVE.test(part))) return keep('names a drive')
-  if (byteLength(path) > MAX_PATH_BYTES) return keep(`is longer than ${MAX_PATH_BYTES} bytes`)
+  if (isLonger(path, MAX_PATH_BYTES)) return keep(`is longer than ${MAX_PATH_BYTES} bytes`)
   if (parts.length > MAX_DEPTH) return keep(`is nested deeper than ${MAX_DEPTH} folders`)
-  if (parts.some((part) => byteLength(part) > MAX_COMPONENT_BYTES)) {
+  if (parts.some((part) => isLonger(part, MAX_COMPONENT_BYTES))) {
     return keep(`has a component longer than ${MAX_COMPONENT_BYTES} bytes`)
   }
   if (parts.some((part) => part.replace(IGNORED_IN_NAMES, '').toLowerCase() === '.git'))
@@ -105,9 +110,9 @@ function keepOnly(path: string, parts: readonly string[]): NameVerdict | undefin
 function escape(parts: readonly string[]): NameVerdict | undefined {
   const verdict = (reason: string): NameVerdict => ({ kind: 'escape', reason })
   if (parts.some((part) => WINDOWS_DEVICE.test(part))) return verdict('is a device name on Windows')
-  if (parts.some((part) => /[<>:"|?*]/.test(part))) return verdict('has a character Windows forbids')
-  if (parts.some((part) => /[. ]$/.test(part))) return verdict('ends in a dot or a blank')
-  if (parts.some((part) => /~[0-9]/.test(part))) return verdict('looks like a Windows short name')
+  if (parts.some((part) => FORBIDDEN_ON_WINDOWS.test(part))) return verdict('has a character Windows forbids')
+  if (parts.some((part) => ENDS_UNSEEN.test(part))) return verdict('ends in a dot or a blank')
+  if (parts.some((part) => WINDOWS_SHORT_NAME.test(part))) return verdict('looks like a Windows short name')
   // C0, C1, bidirectional and invisible controls can rewrite what a terminal or a page shows.
   if (parts.some((part) => displayName(part) !== part)) return verdict('contains control characters')
   return undefined
@@ -117,17 +122,21 @@ function refuse(reason: string): NameVerdict {
   return { kind: 'refuse', reason }
 }
 
-function byteLength(text: string): number {
+/** Whether its UTF-8 has more bytes. */
+function isLonger(text: string, maxBytes: number): boolean {
+  // No unit of a string takes more than three.
+  if (text.length * 3 <= maxBytes) return false
   let bytes = 0
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0
     bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
   }
-  return bytes
+  return bytes > maxBytes
 }
 
 /** A name for people: control characters, lone surrogates, bidirectional marks and blanks without width are shown as `\u{…}`. */
 export function displayName(path: string): string {
+  if (VISIBLE_ASCII.test(path)) return path
   let shown = ''
   for (const character of path) {
     const code = character.codePointAt(0) ?? 0

@@ -88,6 +88,10 @@ export class BulkConnection {
     return this.#exchanges.length
   }
 
+  get origin(): string {
+    return this.#options.target.origin
+  }
+
   /** @throws TransportError, NotPlainError, or the signal's reason */
   request(request: HttpRequest, limits: ExchangeLimits, signal: AbortSignal): Promise<HttpAnswer> {
     const isAhead = this.#exchanges.length > 0
@@ -258,6 +262,7 @@ export class BulkConnection {
 }
 
 function printRequest({ method, target, headers }: HttpRequest): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `${method} ${target.path} HTTP/1.1\r\nhost: ${targetHost(target)}\r\n${lines.join('')}\r\n`
+  let text = `${method} ${target.path} HTTP/1.1\r\nhost: ${targetHost(target)}\r\n`
+  for (const name of Object.keys(headers)) text += `${name}: ${headers[name]}\r\n`
+  return `${text}\r\n`
 }

@@ -117,7 +117,9 @@ export class BulkExchange {
     if (this.#state === 'ended') return
     signal.throwIfAborted()
     const onAbort = (): void => this.#owner.destroy(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
+    // The one the request was made with is heard already.
+    const isOther = signal !== this.#signal
+    if (isOther) signal.addEventListener('abort', onAbort, { once: true })
     try {
       this.#sink = sink
       this.#sinkSignal = signal
@@ -127,7 +129,7 @@ export class BulkExchange {
       await this.#body.promise
     } finally {
       this.#sink = undefined
-      signal.removeEventListener('abort', onAbort)
+      if (isOther) signal.removeEventListener('abort', onAbort)
     }
   }
 

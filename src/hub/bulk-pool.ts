@@ -21,7 +21,7 @@ interface Waiter {
 export class BulkPool {
   readonly #guard: AddressGuard
   readonly #connectMs: number
-  readonly #connections = new Map<BulkConnection, string>()
+  readonly #connections = new Set<BulkConnection>()
   readonly #waiting: Waiter[] = []
   readonly #notPlain = new Map<string, number>()
   /** Origins that did not answer what was sent ahead, and until when that is remembered. */
@@ -64,7 +64,7 @@ export class BulkPool {
 
   async destroy(): Promise<void> {
     this.#isClosed = true
-    for (const connection of this.#connections.keys()) {
+    for (const connection of this.#connections) {
       connection.destroy(new TransportError('closed', 'the connections were closed'))
     }
     this.#wakeAll()
@@ -74,8 +74,8 @@ export class BulkPool {
   #pick(target: Target): BulkConnection | undefined {
     if (this.#isClosed) throw new TransportError('closed', 'the connections were closed')
     let ours = 0
-    for (const [connection, origin] of this.#connections) {
-      if (origin !== target.origin) continue
+    for (const connection of this.#connections) {
+      if (connection.origin !== target.origin) continue
       if (connection.isUsable && connection.requests === 0) return connection
       ours += 1
     }
@@ -85,7 +85,7 @@ export class BulkPool {
   /** Whether there is room for one more; an idle connection of another origin makes some. */
   #mayOpen(): boolean {
     if (this.#connections.size < IN_ALL) return true
-    const idle = [...this.#connections.keys()].find((connection) => connection.requests === 0)
+    const idle = [...this.#connections].find((connection) => connection.requests === 0)
     idle?.destroy(new TransportError('closed', 'another origin needs the connection'))
     return idle !== undefined
   }
@@ -105,7 +105,7 @@ export class BulkPool {
         this.#wakeAll()
       },
     })
-    this.#connections.set(connection, target.origin)
+    this.#connections.add(connection)
     return connection
   }
 

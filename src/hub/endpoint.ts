@@ -65,10 +65,13 @@ export function encodePath(path: string): string {
   return encoded.slice(1)
 }
 
+const NEEDS_NO_CODE = /^[A-Za-z0-9._~-]*$/
+
 function encodeSegment(segment: string): string {
+  if (NEEDS_NO_CODE.test(segment)) return segment
   let encoded = ''
   for (const character of segment) {
-    if (/[A-Za-z0-9._~-]/.test(character)) encoded += character
+    if (NEEDS_NO_CODE.test(character)) encoded += character
     else for (const byte of utf8Bytes(character)) encoded += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
   }
   return encoded

@@ -11,16 +11,17 @@ export interface ResponseHead {
 }
 
 const STATUS_LINE = /^HTTP\/1\.1 (\d{3})(?: [\t\u0020-\u007e\u0080-\u00ff]*)?$/
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\u0020-\u007e\u0080-\u00ff]*)$/
+const FIELD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\u0020-\u007e\u0080-\u00ff]*$/
+const LEADING_BLANKS = /^[\t ]+/
 
 /**
  * Reads the head of an HTTP/1.1 answer, without the empty line at its end. Only the plainest heads are taken: one exact
  * Content-Length, no transfer coding, nothing folded. Undefined for every other: a complete HTTP client reads it then.
  */
 export function parseResponseHead(text: string): ResponseHead | undefined {
-  const [statusLine = '', ...lines] = text.split('\r\n')
-  const status = Number(STATUS_LINE.exec(statusLine)?.[1] ?? Number.NaN)
-  const headers = parseFields(lines)
+  const lines = text.split('\r\n')
+  const status = Number(STATUS_LINE.exec(lines[0] ?? '')?.[1] ?? Number.NaN)
+  const headers = parseFields(lines, 1)
   if (headers === undefined || Number.isNaN(status) || !hasPlainBody(status)) return undefined
   const length = decodeDigits(headerText(headers, 'content-length'))
   if (length === undefined || headerText(headers, 'transfer-encoding') !== undefined) return undefined
@@ -33,12 +34,17 @@ function hasPlainBody(status: number): boolean {
   return status >= 200 && status !== 204 && status !== 304
 }
 
-function parseFields(lines: readonly string[]): HeaderMap | undefined {
+function parseFields(lines: readonly string[], from: number): HeaderMap | undefined {
   const headers = Object.create(null) as Record<string, string | string[]>
-  for (const line of lines) {
-    const [, name, text] = FIELD.exec(line) ?? []
-    if (name === undefined || text === undefined) return undefined
-    const [key, value] = [name.toLowerCase(), text.trimEnd()]
+  for (let at = from; at < lines.length; at += 1) {
+    const line = lines[at] ?? ''
+    if (!FIELD.test(line)) return undefined
+    const colon = line.indexOf(':')
+    const key = line.slice(0, colon).toLowerCase()
+    const value = line
+      .slice(colon + 1)
+      .replace(LEADING_BLANKS, '')
+      .trimEnd()
     const earlier = headers[key]
     headers[key] = earlier === undefined ? value : [earlier, value].flat()
   }

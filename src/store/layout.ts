@@ -1,4 +1,4 @@
-import { join, relative } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { parseCommitId, parseSha256, type CommitId, type Sha256 } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
@@ -53,8 +53,13 @@ export class Layout {
     return sha256.slice(0, 2)
   }
 
+  /** Where a blob is or will be. */
+  blobFolder(sha256: Sha256): string {
+    return `${this.blobs}${sep}${this.blobFolderName(sha256)}`
+  }
+
   blob(sha256: Sha256): string {
-    return join(this.blobs, this.blobFolderName(sha256), sha256)
+    return `${this.blobFolder(sha256)}${sep}${sha256}`
   }
 
   blockChecks(sha256: Sha256): string {
@@ -67,7 +72,7 @@ export class Layout {
   }
 
   partialFile(key: ContentKey): string {
-    return join(this.partial, `${checkedKey(key)}.part`)
+    return `${this.partial}${sep}${checkedKey(key)}.part`
   }
 
   pieceJournal(key: ContentKey): string {

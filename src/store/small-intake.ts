@@ -1,4 +1,3 @@
-import { dirname } from 'node:path'
 import { invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
@@ -98,7 +97,7 @@ export class FolderIntake implements SmallIntake {
   async #store(key: ContentKey, range: ArenaRange): Promise<StoredSmall> {
     const result = await this.#group.add({ key, range })
     if (result instanceof Error) throw result
-    if (result.isPublished) this.#owner.settled(dirname(this.#owner.layout.blob(result.digests.sha256)))
+    if (result.isPublished) this.#owner.settled(this.#owner.layout.blobFolder(result.digests.sha256))
     return result
   }
 

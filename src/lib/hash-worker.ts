@@ -23,6 +23,7 @@ export class HashWorker {
   readonly #waiting = new Map<number, Waiting>()
   readonly #sessions = new Set<number>()
   #nextId = 1
+  #isEnding = false
   #stopped: Error | undefined
 
   /** @param memory what requests of kind `bytes` point into */
@@ -66,6 +67,7 @@ export class HashWorker {
   }
 
   async terminate(): Promise<void> {
+    this.#isEnding = true
     await this.#worker.terminate()
     this.#stop(undefined)
   }
@@ -73,7 +75,8 @@ export class HashWorker {
   #settle(reply: HashReply): void {
     const waiting = this.#waiting.get(reply.id)
     this.#waiting.delete(reply.id)
-    if (this.#waiting.size === 0) this.#worker.unref()
+    // Its end is waited for: an answer that comes meanwhile must not let the process go before.
+    if (this.#waiting.size === 0 && !this.#isEnding) this.#worker.unref()
     if (reply.result.kind !== 'failed') {
       waiting?.resolve(reply.result)
       return

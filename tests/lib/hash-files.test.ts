@@ -192,3 +192,32 @@ test('a pool that was not closed does not keep the process alive', () => {
   assert.equal(run.stdout, '400000', run.stderr)
   assert.equal(run.status, 0)
 })
+
+test('a process ends as it should although the thread answers while the pool is being closed', (t) => {
+  if (process.platform !== 'linux') return t.skip('asks /proc which files are open')
+  const [first, second] = [makeFile('first', randomBytes(MIB)), makeFile('second', randomBytes(MIB))]
+  const script = `
+    import { readdirSync, readlinkSync } from 'node:fs'
+    const { HashPool } = await import(${JSON.stringify(new URL('../../src/lib/hash-files.ts', import.meta.url).href)})
+    const isOpen = (path) => readdirSync('/proc/self/fd').some((fd) => {
+      try { return readlinkSync('/proc/self/fd/' + fd) === path } catch { return false }
+    })
+    const pool = new HashPool(1)
+    const how = { size: 1, gitOid: 'if-small', isDirect: false }
+    const follower = pool.follow(${JSON.stringify(first)}, how)
+    await follower.identity(new AbortController().signal)
+    pool.follow(${JSON.stringify(second)}, how)
+    follower.close()
+    // Requests are answered in order: now the answer for the second file waits, and this thread has not taken it yet.
+    while (isOpen(${JSON.stringify(first)})) {}
+    await pool.close()
+    console.log('closed')
+  `
+
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    timeout: HANGS_AFTER_MS,
+  })
+
+  assert.deepEqual([child.status, child.stdout], [0, 'closed\n'], child.stderr)
+})

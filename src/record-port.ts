@@ -1,7 +1,7 @@
 import type { CommitId, Sha256 } from './domain/digest.ts'
 import type { LoggedEvent } from './domain/events.ts'
 import type { Listing, ListingHead } from './domain/listing.ts'
-import type { Manifest } from './domain/manifest.ts'
+import type { Manifest, ManifestDraft, ManifestHead } from './domain/manifest.ts'
 import type { RepoName } from './domain/repo.ts'
 
 /** Listings, manifests and the event journal: JSON files that outlive the catalog. */
@@ -16,7 +16,7 @@ export interface RecordStore {
   /** The same without the files: they are checked, too, but not held. @throws RECORD_INVALID */
   readListingHead(name: RepoName, commit: CommitId): Promise<{ listing: ListingHead; sha256: Sha256 } | undefined>
   /** Writes `<commit>.sha256` and then the manifest, whose presence seals. Revision 2, 3, … for a wider selection. */
-  writeManifest(manifest: Manifest, signal: AbortSignal): Promise<void>
+  writeManifest(head: ManifestHead, files: ManifestDraft, signal: AbortSignal): Promise<void>
   /** The manifest with the highest revision. @throws RECORD_INVALID */
   readManifest(name: RepoName, commit: CommitId): Promise<Manifest | undefined>
   /** Appends events to `events/<yyyy-mm>.jsonl`; events already there (by seq) are skipped. */

@@ -2,7 +2,7 @@ import type { FileRow, SnapshotRow } from '../archive-rows.ts'
 import type { Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
-import type { Manifest, ManifestFile } from '../domain/manifest.ts'
+import { ManifestDraft, type Manifest, type ManifestFile, type ManifestHead } from '../domain/manifest.ts'
 import { printRepo } from '../domain/repo.ts'
 import { inLanes } from '../lib/in-lanes.ts'
 import { announce, nowIso, raise, type PipelineDeps } from './deps.ts'
@@ -59,59 +59,61 @@ async function block(deps: PipelineDeps, snapshot: SnapshotRow, error: ArchiveEr
 async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: AbortSignal): Promise<void> {
   const promise = await readPromise(deps, snapshot)
   const existing = await deps.records.readManifest(snapshot.ref.name, snapshot.commit)
-  const files = await provePresent(deps, snapshot, keepHeld(await readFiles(deps, snapshot), existing), signal)
-  const isAll = !promise.isRefusing && files.every((file) => file.held)
-  const manifest: Manifest =
-    existing !== undefined && sameFiles(existing.files, files)
-      ? existing
-      : {
-          format: 'weightvault-manifest/1',
-          repo: promise.repo,
-          commit: snapshot.commit,
-          revision: (existing?.revision ?? 0) + 1,
-          endpoint: promise.endpoint,
-          sealedAt: nowIso(deps),
-          coverage: isAll ? 'all' : 'selection',
-          license: promise.license,
-          listingSha256: promise.listingSha256,
-          files,
-        }
+  const { files, isAsBefore } = await draftFiles(deps, snapshot, existing, signal)
+  const sealed =
+    existing !== undefined && isAsBefore
+      ? asItWas(existing)
+      : { head: nextHead(deps, snapshot, promise, existing, files), files }
   await deps.blobs.assertMounted()
-  await deps.records.writeManifest(manifest, signal)
-  const held = manifest.files.filter((file) => file.held)
-  const bytes = held.reduce((sum, file) => sum + file.size, 0)
-  const logged = await deps.catalog.recordSealed(
-    snapshot.snapshotId,
-    manifest.revision,
-    manifest.coverage,
-    manifest.sealedAt,
-    [
-      {
-        type: 'snapshot-sealed',
-        severity: 'info',
-        repo: snapshot.ref,
-        at: manifest.sealedAt,
-        before: null,
-        after: snapshot.commit,
-        detail: {
-          revision: manifest.revision,
-          coverage: manifest.coverage,
-          filesHeld: held.length,
-          filesListed: manifest.files.length,
-          bytesHeld: bytes,
-        },
-      },
-    ],
-  )
+  await deps.records.writeManifest(sealed.head, sealed.files, signal)
+  const { revision, coverage, sealedAt } = sealed.head
+  const { held, filesListed } = sealed.files
+  const logged = await deps.catalog.recordSealed(snapshot.snapshotId, revision, coverage, sealedAt, [
+    {
+      type: 'snapshot-sealed',
+      severity: 'info',
+      repo: snapshot.ref,
+      at: sealedAt,
+      before: null,
+      after: snapshot.commit,
+      detail: { revision, coverage, filesHeld: held.files, filesListed, bytesHeld: held.bytes },
+    },
+  ])
   announce(deps, logged)
-  deps.progress.sealed(snapshot.ref, snapshot.commit, held.length, bytes)
+  deps.progress.sealed(snapshot.ref, snapshot.commit, held.files, held.bytes)
+}
+
+function asItWas({ files, ...head }: Manifest): { head: ManifestHead; files: ManifestDraft } {
+  return { head, files: ManifestDraft.of(files) }
+}
+
+function nextHead(
+  deps: PipelineDeps,
+  snapshot: SnapshotRow,
+  { isRefusing, ...promise }: SealedPromise,
+  existing: Manifest | undefined,
+  files: ManifestDraft,
+): ManifestHead {
+  const isAll = !isRefusing && files.held.files === files.filesListed
+  return {
+    format: 'weightvault-manifest/1',
+    repo: promise.repo,
+    commit: snapshot.commit,
+    revision: (existing?.revision ?? 0) + 1,
+    endpoint: promise.endpoint,
+    sealedAt: nowIso(deps),
+    coverage: isAll ? 'all' : 'selection',
+    license: promise.license,
+    listingSha256: promise.listingSha256,
+  }
+}
+
+type SealedPromise = Pick<Manifest, 'repo' | 'endpoint' | 'license' | 'listingSha256'> & {
+  readonly isRefusing: boolean
 }
 
 /** What a manifest takes from its listing. The listing itself, large for thousands of files, is not held while sealing. */
-async function readPromise(
-  deps: PipelineDeps,
-  snapshot: SnapshotRow,
-): Promise<Pick<Manifest, 'repo' | 'endpoint' | 'license' | 'listingSha256'> & { readonly isRefusing: boolean }> {
+async function readPromise(deps: PipelineDeps, snapshot: SnapshotRow): Promise<SealedPromise> {
   const stored = await deps.records.readListingHead(snapshot.ref.name, snapshot.commit)
   if (stored === undefined) {
     throw new ArchiveError(
@@ -126,15 +128,27 @@ async function readPromise(
   return { repo, endpoint, license, listingSha256: stored.sha256, isRefusing: refused.length > 0 }
 }
 
-async function readFiles(deps: PipelineDeps, snapshot: SnapshotRow): Promise<ManifestFile[]> {
-  const files: ManifestFile[] = []
+/** The files page by page, each proven to be on disk, and whether an earlier manifest says the same of every one. */
+async function draftFiles(
+  deps: PipelineDeps,
+  snapshot: SnapshotRow,
+  existing: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<{ files: ManifestDraft; isAsBefore: boolean }> {
+  const before = new Map(existing?.files.map((file) => [file.path, file]))
+  const files = new ManifestDraft()
+  let isAsBefore = existing !== undefined
   let after: string | undefined
   for (;;) {
     const page = await deps.catalog.files(snapshot.snapshotId, { after, limit: FILES_PER_PAGE })
-    files.push(...page.map(manifestFile))
-    if (page.length < FILES_PER_PAGE) return files
+    const made = page.map((row) => keepHeld(manifestFile(row), before))
+    await provePresent(deps, snapshot, made, signal)
+    isAsBefore &&= made.every((file) => saysSame(file, before.get(file.path)))
+    files.add(made)
+    if (page.length < FILES_PER_PAGE) break
     after = page.at(-1)?.path
   }
+  return { files, isAsBefore: isAsBefore && files.filesListed === before.size }
 }
 
 function manifestFile(file: FileRow): ManifestFile {
@@ -155,9 +169,13 @@ function manifestFile(file: FileRow): ManifestFile {
  * A file that an earlier manifest of the commit holds stays held, whatever the policy wants today or a lost catalog
  * forgot: a manifest never takes back what it proved.
  */
-function keepHeld(files: readonly ManifestFile[], existing: Manifest | undefined): ManifestFile[] {
-  const before = new Map(existing?.files.filter((file) => file.held).map((file) => [file.path, file]))
-  return files.map((file) => (file.held ? file : (before.get(file.path) ?? file)))
+function keepHeld(file: ManifestFile, before: ReadonlyMap<string, ManifestFile>): ManifestFile {
+  const earlier = before.get(file.path)
+  return !file.held && earlier?.held === true ? earlier : file
+}
+
+function saysSame(file: ManifestFile, before: ManifestFile | undefined): boolean {
+  return file.size === before?.size && file.sha256 === before.sha256 && file.held === before.held
 }
 
 /** The catalog may believe in a blob that somebody removed: what is not on disk with its size is not sealed. */
@@ -166,7 +184,7 @@ async function provePresent(
   snapshot: SnapshotRow,
   files: readonly ManifestFile[],
   signal: AbortSignal,
-): Promise<readonly ManifestFile[]> {
+): Promise<void> {
   await inLanes(files, PROVE_LANES, signal, async (file) => {
     if (!file.held || file.sha256 === null) return
     const size = await deps.blobs.sizeOf(file.sha256)
@@ -177,14 +195,4 @@ async function provePresent(
       hint: 'nothing was sealed; put the blob back from a backup and run sync, or move the catalog away to fetch it again',
     })
   })
-  return files
-}
-
-function sameFiles(a: readonly ManifestFile[], b: readonly ManifestFile[]): boolean {
-  const text = (files: readonly ManifestFile[]): string =>
-    files
-      .map((file) => JSON.stringify([file.path, file.size, file.sha256, file.held]))
-      .sort()
-      .join('\n')
-  return text(a) === text(b)
 }

@@ -5,7 +5,7 @@ import { parseSha256, type CommitId, type Sha256 } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import { printListing, promiseText, type Listing, type ListingHead } from '../domain/listing.ts'
-import { manifestPieces, printManifest, sha256SumsPieces, type Manifest } from '../domain/manifest.ts'
+import { printManifest, type Manifest, type ManifestDraft, type ManifestHead } from '../domain/manifest.ts'
 import type { RepoName } from '../domain/repo.ts'
 import {
   fileHolds,
@@ -77,18 +77,18 @@ class FolderRecordStore implements RecordStore {
     return { listing, sha256: found.sha256 }
   }
 
-  async writeManifest(manifest: Manifest, signal: AbortSignal): Promise<void> {
+  async writeManifest(head: ManifestHead, files: ManifestDraft, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { name } = manifest.repo
-    const path = this.#layout.manifest(name, manifest.commit, manifest.revision)
-    const sums = this.#layout.manifest(name, manifest.commit, manifest.revision, 'sha256')
+    const { name } = head.repo
+    const path = this.#layout.manifest(name, head.commit, head.revision)
+    const sums = this.#layout.manifest(name, head.commit, head.revision, 'sha256')
     await onDisk(this.#layout, path, async () => {
       await makeDirectories(this.#layout.manifests, this.#layout.repoFolders(name), this.#known)
       // Without a manifest beside it a .sha256 is what a crash left.
-      if (!(await nameIsTaken(path))) await replaceFileDurably(sums, encoded(sha256SumsPieces(manifest)), 0o440)
+      if (!(await nameIsTaken(path))) await replaceFileDurably(sums, files.printSha256Sums(), 0o440)
       // Also where it is there already: whoever wrote it may have died before it was durable and its litter removed.
-      await writeFileOnce(path, encoded(manifestPieces(manifest)))
-      await this.#assertSealed(manifest, path)
+      await writeFileOnce(path, files.print(head))
+      await this.#assertSealed(head, files, path)
     })
   }
 
@@ -160,16 +160,16 @@ class FolderRecordStore implements RecordStore {
   }
 
   /** The first seal stands: sealing the same again is fine, only its time may differ. */
-  async #assertSealed(manifest: Manifest, path: string): Promise<void> {
+  async #assertSealed(head: ManifestHead, files: ManifestDraft, path: string): Promise<void> {
     const shown = this.#layout.shown(path)
     // Compared piece by piece, for it is nearly always the same; what is decoded below is held several times.
-    if (await fileHolds(path, shown, encoded(manifestPieces(manifest)))) return
+    if (await fileHolds(path, shown, files.print(head))) return
     const bytes = await this.#read(path, this.#layout.manifests)
     invariant(bytes !== undefined, `${shown} was written`)
     const stored = decodeManifest(bytes.toString(), shown)
     // Decoded, too, so that the order of its fields makes no difference.
-    const wanted = decodeManifest(printManifest({ ...manifest, sealedAt: stored.sealedAt }), shown)
-    if (printManifest(wanted) === printManifest(stored)) return
+    const printed = Buffer.concat([...files.print({ ...head, sealedAt: stored.sealedAt })])
+    if (printManifest(decodeManifest(printed.toString(), shown)) === printManifest(stored)) return
     throw recordInvalid(shown, 'is sealed already, with other content')
   }
 
@@ -177,10 +177,6 @@ class FolderRecordStore implements RecordStore {
     if (record.repo.name === name && record.commit === commit) return
     throw recordInvalid(this.#layout.shown(path), `is about ${record.repo.name}@${record.commit}`)
   }
-}
-
-function* encoded(pieces: Iterable<string>): Generator<Uint8Array> {
-  for (const piece of pieces) yield Buffer.from(piece)
 }
 
 function sha256Of(bytes: string | Uint8Array): Sha256 {

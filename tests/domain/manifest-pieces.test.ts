@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { manifestPieces, printManifest, type Manifest } from '../../src/domain/manifest.ts'
+import { ManifestDraft, printManifest, type Manifest, type ManifestFile } from '../../src/domain/manifest.ts'
 
 function manifestOf(count: number): Manifest {
   const files = Array.from({ length: count }, (_, at) => ({
@@ -37,8 +37,20 @@ test('printManifest has every file on a line of its own, at the seams of its pie
   }
 })
 
-test('manifestPieces never holds the text of thousands of files at once', () => {
-  const longest = Math.max(...Array.from(manifestPieces(manifestOf(20_000)), (piece) => piece.length))
+test('a draft gives what it was given page by page, and never the text of thousands of files at once', () => {
+  const { files, ...head } = manifestOf(20_000)
+  const draft = new ManifestDraft()
+  for (let at = 0; at < files.length; at += 300) draft.add(files.slice(at, at + 300))
 
-  assert.ok(longest < 100_000, `${longest} characters in one piece`)
+  const pieces = [...draft.print(head)]
+
+  assert.equal(Buffer.concat(pieces).toString(), printManifest({ ...head, files }))
+  assert.ok(Math.max(...pieces.map((piece) => piece.length)) < 100_000)
+})
+
+test('a draft counts what is held', () => {
+  const [held, other] = manifestOf(2).files as [ManifestFile, ManifestFile]
+  const draft = ManifestDraft.of([{ ...held, held: true, size: 7 }, other])
+
+  assert.deepEqual({ listed: draft.filesListed, held: draft.held }, { listed: 2, held: { files: 1, bytes: 7 } })
 })

@@ -19,7 +19,7 @@ import { test, type TestContext } from 'node:test'
 import { parseCommitId, parseGitOid, parseHubId, parseSha256 } from '../../src/domain/digest.ts'
 import type { LoggedEvent } from '../../src/domain/events.ts'
 import { printListing, promiseText, type Listing } from '../../src/domain/listing.ts'
-import { printManifest, type Manifest } from '../../src/domain/manifest.ts'
+import { ManifestDraft, printManifest, type Manifest } from '../../src/domain/manifest.ts'
 import { parseRepoName, type RepoName } from '../../src/domain/repo.ts'
 import type { RecordStore } from '../../src/record-port.ts'
 import { Layout } from '../../src/store/layout.ts'
@@ -62,6 +62,10 @@ const LISTING: Listing = {
     },
   ],
   refused: [{ path: 'x/', reason: 'ends with "/"' }],
+}
+
+function write(records: RecordStore, { files, ...head }: Manifest, signal: AbortSignal): Promise<void> {
+  return records.writeManifest(head, ManifestDraft.of(files), signal)
 }
 
 const MANIFEST: Manifest = {
@@ -190,7 +194,7 @@ test('records of an unmounted disk are not "none", and nothing is made below it'
   await assert.rejects(records.readListing(NAME, COMMIT), missing)
   await assert.rejects(records.readManifest(NAME, COMMIT), missing)
   await assert.rejects(records.writeListing(LISTING, t.signal), missing)
-  await assert.rejects(records.writeManifest(MANIFEST, t.signal), missing)
+  await assert.rejects(write(records, MANIFEST, t.signal), missing)
   await assert.rejects(records.appendEvents([event(1)], t.signal), missing)
 
   assert.deepEqual(readdirSync(layout.root), [])
@@ -249,13 +253,13 @@ test('names that only claim to be checked never become a path', async (t) => {
 
 test('writeManifest refuses other content for a sealed revision and changes nothing', async (t) => {
   const { records, layout } = await makeRecords(t)
-  await records.writeManifest(MANIFEST, t.signal)
+  await write(records, MANIFEST, t.signal)
   const before = [layout.manifest(NAME, COMMIT, 1), layout.manifest(NAME, COMMIT, 1, 'sha256')].map((path) =>
     readFileSync(path, 'utf8'),
   )
 
   const other: Manifest = { ...MANIFEST, coverage: 'all', files: [] }
-  await assert.rejects(records.writeManifest(other, t.signal), { code: 'RECORD_INVALID', message: /sealed already/ })
+  await assert.rejects(write(records, other, t.signal), { code: 'RECORD_INVALID', message: /sealed already/ })
 
   const paths = [layout.manifest(NAME, COMMIT, 1), layout.manifest(NAME, COMMIT, 1, 'sha256')]
   assert.deepEqual(
@@ -266,13 +270,13 @@ test('writeManifest refuses other content for a sealed revision and changes noth
 
 test('writeManifest of the same content is a no-op; the first time of sealing stands', async (t) => {
   const { records, layout } = await makeRecords(t)
-  await records.writeManifest(MANIFEST, t.signal)
+  await write(records, MANIFEST, t.signal)
   const path = layout.manifest(NAME, COMMIT, 1)
   const before = statSync(path)
 
-  await records.writeManifest(MANIFEST, t.signal)
+  await write(records, MANIFEST, t.signal)
   const { repo, ...rest } = MANIFEST
-  await records.writeManifest({ ...rest, repo, sealedAt: '2026-09-09T00:00:00.000Z' }, t.signal)
+  await write(records, { ...rest, repo, sealedAt: '2026-09-09T00:00:00.000Z' }, t.signal)
 
   assert.equal(statSync(path).ino, before.ino)
   assert.deepEqual(await records.readManifest(NAME, COMMIT), MANIFEST)
@@ -287,14 +291,14 @@ test('writeManifest replaces a .sha256 that a crash left without its manifest', 
   writeFileSync(sums, 'torn')
 
   assert.equal(await records.readManifest(NAME, COMMIT), undefined)
-  await records.writeManifest(MANIFEST, t.signal)
+  await write(records, MANIFEST, t.signal)
 
   assert.equal(readFileSync(sums, 'utf8'), `${'1'.repeat(64)}  README.md\n`)
 })
 
 test('readManifest takes the highest revision, and refuses a damaged one rather than fall back', async (t) => {
   const { records, layout } = await makeRecords(t)
-  for (const revision of [1, 2, 10]) await records.writeManifest({ ...MANIFEST, revision }, t.signal)
+  for (const revision of [1, 2, 10]) await write(records, { ...MANIFEST, revision }, t.signal)
   writeFileSync(join(dirname(layout.manifest(NAME, COMMIT, 1)), `${COMMIT}.011.json`), '{}')
 
   assert.equal((await records.readManifest(NAME, COMMIT))?.revision, 10)

@@ -4,11 +4,13 @@ import type { LoadedConfig } from '../config/load-config.ts'
 import { errorCodeOf } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { DAMAGE_EVENTS, damageSeen } from '../domain/open-damage.ts'
 import { formatDuration, formatSize } from '../lib/units.ts'
 import { measureStored } from '../pipeline/disk-room.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import { ago, counted } from './ago.ts'
 import { eachFile, eachRepo } from './read-pages.ts'
+import { damageText } from './status.ts'
 
 /** One finding. `advice` says what to do. */
 export interface Check {
@@ -75,11 +77,11 @@ export async function checkArchive(archive: OpenedArchive): Promise<Check> {
 /** Damage that was found in what is archived; whether it is still there only a new reading tells. */
 export async function checkDamage(archive: OpenedArchive, signal: AbortSignal): Promise<Check> {
   signal.throwIfAborted()
-  const found = await archive.catalog.events({ type: 'fixity-failed', limit: MAX_DAMAGE_READ })
+  const damage = damageSeen(await archive.catalog.events({ types: DAMAGE_EVENTS, limit: MAX_DAMAGE_READ }))
   const name = 'damage'
-  const last = found.at(-1)
-  if (last === undefined) return { name, status: 'ok', message: 'none was ever found' }
-  const message = `found ${counted(found.length, 'time')}, last ${ago(last.at, archive.clock.now())}`
+  if (damage.found === 0) return { name, status: 'ok', message: 'none was ever found' }
+  const message = damageText(damage, archive.clock.now())
+  if (damage.open === 0) return { name, status: 'ok', message }
   const advice = '"weightvault verify" says what is damaged now, and how to put it right'
   return { name, status: 'warn', message, advice }
 }

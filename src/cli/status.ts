@@ -1,5 +1,5 @@
 import type { CatalogTotals } from '../archive-rows.ts'
-import type { LoggedEvent } from '../domain/events.ts'
+import { DAMAGE_EVENTS, damageSeen, type DamageSeen } from '../domain/open-damage.ts'
 import { displayName } from '../domain/file-name.ts'
 import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
 import type { ActivityReport } from '../pipeline/activity.ts'
@@ -16,7 +16,7 @@ import { watchColumns, type WatchRow } from './watch-columns.ts'
 
 const WATCHES_FOR_PEOPLE = 30
 const ACTIVE_FOR_PEOPLE = 10
-/** Findings of damage that are counted. */
+/** Events of damage that are counted. */
 const MAX_DAMAGE_READ = 1000
 
 /** `weightvault status` */
@@ -37,25 +37,25 @@ interface Status {
   readonly isPaused: boolean
   readonly usedBytes: number
   readonly freeBytes: number
-  /** Events of damage that was found in what is archived, oldest first. */
-  readonly damage: readonly LoggedEvent[]
+  readonly damage: DamageSeen
   readonly channels: readonly ChannelRow[]
 }
 
 async function status(context: CommandContext): Promise<Outcome> {
   const archive = await context.openArchive('read')
   const { catalog } = archive
-  const [totals, states, isPaused, stored, activity, damage, channels] = await Promise.all([
+  const [totals, states, isPaused, stored, activity, damageEvents, channels] = await Promise.all([
     catalog.totals(),
     catalog.watchStates(),
     catalog.isPaused(),
     measureStored(archive, new Map()),
     readActivity(archive, context.signal),
-    catalog.events({ type: 'fixity-failed', limit: MAX_DAMAGE_READ }),
+    catalog.events({ types: DAMAGE_EVENTS, limit: MAX_DAMAGE_READ }),
     readChannelRows(archive),
   ])
   const { usedBytes, freeBytes } = stored
   const watches = watchRows(archive, states)
+  const damage = damageSeen(damageEvents)
   const found: Status = { activity, totals, watches, isPaused, usedBytes, freeBytes, damage, channels }
   return outcome(statusJson(archive, found), (screen) => statusText(archive, found, screen))
 }
@@ -94,7 +94,7 @@ function statusJson(archive: OpenedArchive, found: Status): unknown {
     budget: { usedBytes, totalBytes: settings.budgetBytes },
     disk: { freeBytes, reserveBytes: settings.reserveBytes },
     oldestVerifiedAt: totals.oldestVerifiedAt ?? null,
-    damage: { found: found.damage.length, lastAt: found.damage.at(-1)?.at ?? null },
+    damage: { ...found.damage, lastAt: found.damage.lastAt ?? null },
     channels: channelsJson(found.channels),
     totals,
   }
@@ -133,11 +133,15 @@ function channelLines({ channels }: Status, screen: Screen): string[] {
 }
 
 function damageLines({ damage }: Status, { palette, nowMs }: Screen): [string, string][] {
-  const last = damage.at(-1)
-  if (last === undefined) return []
-  const count = damage.length < MAX_DAMAGE_READ ? counted(damage.length, 'time') : `${MAX_DAMAGE_READ} times or more`
-  const text = `found ${count}, last ${ago(last.at, nowMs)}; "weightvault verify" says what is damaged now`
-  return [['damage', palette.bad(text)]]
+  if (damage.found === 0) return []
+  return [['damage', (damage.open === 0 ? palette.faint : palette.bad)(damageText(damage, nowMs))]]
+}
+
+/** How often damage was found, and what of it is left. */
+export function damageText({ found, lastAt, open }: DamageSeen, nowMs: number): string {
+  const text = `found ${counted(found, 'time')}, last ${ago(lastAt, nowMs)}`
+  if (open === 0) return `${text}; all of it is repaired`
+  return `${text}; ${counted(open, 'blob')} not repaired yet: "weightvault verify" says which`
 }
 
 function serviceText(activity: ActivityReport | undefined, { palette, nowMs }: Screen): string {

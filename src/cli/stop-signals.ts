@@ -24,6 +24,6 @@ export function stopSignals(source: SignalSource): AbortSignal {
 /** What the first signal means to whatever runs. */
 export function interruption(signalName: string): ArchiveError {
   return new ArchiveError('INTERRUPTED', `stopped by ${signalName}`, {
-    hint: 'everything that was fetched is kept; the next pass goes on from there',
+    hint: 'nothing is lost: run it again; what was fetched or made so far is kept',
   })
 }

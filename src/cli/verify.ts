@@ -15,7 +15,7 @@ export const verifyCommand: Command = {
   name: 'verify',
   summary: 're-hash what is held against our own manifests, offline',
   description:
-    'Reads every archived byte of the archive, of one repository or of one commit, and compares its SHA-256 with the manifest. Uses no network, moves and repairs nothing.',
+    'Reads every archived byte of the archive, of one repository or of one commit, and compares its SHA-256 with the manifest. Uses no network. Damaged bytes are set aside in quarantine/, and the next pass fetches them again; beside a running service it only reads.',
   arguments: [{ name: '[repo]', description: 'owner/name, or owner/name@commit; everything when left out' }],
   examples: [
     'weightvault verify',
@@ -80,7 +80,11 @@ function adviceFor(result: VerifyResult): string {
   if (damaged === undefined) return `${nothingLost} Take the manifest from a backup, then run verify again.`
   const { sha256 } = damaged
   const place = `blobs/sha256/${sha256.slice(0, 2)}/${sha256}`
-  return `${nothingLost} The next sync fetches it again from any repository that has it; or put a copy with this SHA-256 at ${place}.`
+  const blobs = new Set([...result.corrupt, ...result.missing].map((file) => file.sha256)).size
+  if (blobs === 1) {
+    return `${nothingLost} The next sync fetches it again from any repository that has it; or put a copy with this SHA-256 at ${place}.`
+  }
+  return `${nothingLost} The next sync fetches them again from any repository that has them; or put copies in place, the first at ${place}.`
 }
 
 function fileText(file: { readonly repo: string; readonly path: string; readonly sha256: string }): string {

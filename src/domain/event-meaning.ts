@@ -124,8 +124,9 @@ const MEANINGS: Readonly<Record<EventType, EventMeaning>> = {
   },
   'fixity-failed': {
     title: 'archived bytes are damaged',
-    means: 'Bytes in the archive no longer match their SHA-256: a failing disk, memory or controller, or tampering.',
-    todo: 'Check the disk now. Run "weightvault verify", and put good copies in place from a backup.',
+    means:
+      'Bytes in the archive are gone or no longer match their SHA-256: a failing disk, memory or controller, or tampering.',
+    todo: 'Check the disk now. The next pass fetches them again where they are still offered; what "weightvault verify" names after that has to come from a backup.',
   },
   'fixity-repaired': {
     title: 'archived bytes are good again',

@@ -55,7 +55,7 @@ const SENTENCES: Readonly<Record<EventType, Sentence>> = {
     `is sealed: every wanted file is verified${totals(detail)} (${brief(after)})`,
   'download-failed': ({ detail }) => `a download failed${changes(detail)}${because(detail)}`,
   'fixity-failed': ({ detail }) =>
-    `archived bytes do not match their SHA-256 any more${changes(detail)}${because(detail)}`,
+    `archived bytes${typeof detail['repo'] === 'string' ? ` of ${brief(detail['repo'])}` : ''} ${detail['found'] === 'missing' ? 'are gone from the disk' : 'do not match their SHA-256 any more'}${changes(detail)}${because(detail)}`,
   'fixity-repaired': ({ detail }) => `archived bytes are good again${changes(detail)}`,
   'budget-reached': ({ detail }) => `the budget is reached; larger work waits${because(detail)}`,
   'disk-low': ({ detail }) => `the disk takes no more; downloads wait${because(detail)}`,

@@ -1,13 +1,13 @@
 import type { UpstreamState } from '../domain/repo-state.ts'
 import type { AdoptedBlob } from '../find-rows.ts'
 import { DECISION_REASONS, type DecisionReason, type FileDecision } from '../domain/decision.ts'
-import type { CommitId } from '../domain/digest.ts'
+import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import type { EventType, LoggedEvent } from '../domain/events.ts'
 import { isOldCommit, type Listing } from '../domain/listing.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
-import { printRepo, type RepoName } from '../domain/repo.ts'
+import { GATE_VALUES, printRepo, type Gate, type RepoName } from '../domain/repo.ts'
 import { claimingWatch, keyByHand } from '../domain/watch.ts'
 import { isSmallFile } from '../domain/weight-file.ts'
 import { DEFAULT_KEEP } from '../pipeline/plan-snapshots.ts'
@@ -51,10 +51,10 @@ const STATES = new Map<EventType, UpstreamState>([
 export async function rebuildCatalog(deps: PipelineDeps, signal: AbortSignal): Promise<Rebuilt> {
   const result: Rebuilt = { events: 0, snapshots: 0, sealed: 0, blobs: 0, missingBlobs: 0, unreadable: [] }
   await deps.blobs.assertMounted()
-  const states = await importEvents(deps, result, signal)
+  const { states, gates } = await importEvents(deps, result, signal)
   for (const stored of await inOrder(deps, result, signal)) {
     signal.throwIfAborted()
-    await addSnapshot(deps, stored, result, signal)
+    await addSnapshot(deps, stored, { result, gates }, signal)
   }
   await setStates(deps, states)
   // What was in danger then was put in front then.
@@ -63,13 +63,15 @@ export async function rebuildCatalog(deps: PipelineDeps, signal: AbortSignal): P
   return result
 }
 
-/** Returns the last event of each repository that tells its state. */
-async function importEvents(
-  deps: PipelineDeps,
-  result: Rebuilt,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, LoggedEvent>> {
+/** The last event of each repository that tells its state, and the last that tells its gate. */
+interface Told {
+  readonly states: ReadonlyMap<string, LoggedEvent>
+  readonly gates: ReadonlyMap<string, LoggedEvent>
+}
+
+async function importEvents(deps: PipelineDeps, result: Rebuilt, signal: AbortSignal): Promise<Told> {
   const states = new Map<string, LoggedEvent>()
+  const gates = new Map<string, LoggedEvent>()
   let batch: LoggedEvent[] = []
   const write = async (): Promise<void> => {
     result.events += await deps.catalog.importEvents(batch)
@@ -78,12 +80,13 @@ async function importEvents(
   for await (const event of deps.records.journal()) {
     signal.throwIfAborted()
     if (event.repo !== undefined && STATES.has(event.type)) states.set(printRepo(event.repo), event)
+    if (event.repo !== undefined && event.type === 'gate-changed') gates.set(printRepo(event.repo), event)
     batch.push(event)
     if (batch.length >= EVENTS_PER_WRITE) await write()
   }
   await write()
   await deps.catalog.markExported(await deps.records.lastEventSeq())
-  return states
+  return { states, gates }
 }
 
 /**
@@ -109,7 +112,7 @@ async function inOrder(deps: PipelineDeps, result: Rebuilt, signal: AbortSignal)
 async function addSnapshot(
   deps: PipelineDeps,
   { name, commit }: Stored,
-  result: Rebuilt,
+  { result, gates }: { readonly result: Rebuilt; readonly gates: Told['gates'] },
   signal: AbortSignal,
 ): Promise<void> {
   const listing = (await deps.records.readListing(name, commit))?.listing
@@ -118,14 +121,26 @@ async function addSnapshot(
   const { hubId } = listing.repo
   const before = await deps.catalog.repoByHubId(hubId)
   const known = before === undefined ? undefined : await deps.catalog.snapshot(before.repoId, commit)
-  const snapshotId = known?.snapshotId ?? (await recordSnapshot(deps, listing, manifest))
+  const snapshotId = known?.snapshotId ?? (await recordSnapshot(deps, listing, manifest, gateOf(listing, gates)))
   if (known === undefined) result.snapshots += 1
   if (manifest !== undefined && known?.manifestRevision !== manifest.revision) {
     await sealAgain(deps, manifest, snapshotId, result, signal)
   }
 }
 
-async function recordSnapshot(deps: PipelineDeps, listing: Listing, manifest: Manifest | undefined): Promise<number> {
+/** A gate may open or close without a commit, long after the listing. */
+function gateOf({ repo, observedAt, gated }: Listing, gates: Told['gates']): Gate {
+  const last = gates.get(printRepo(repo))
+  if (last === undefined || last.at < observedAt) return gated
+  return GATE_VALUES.find((value) => value === last.after) ?? gated
+}
+
+async function recordSnapshot(
+  deps: PipelineDeps,
+  listing: Listing,
+  manifest: Manifest | undefined,
+  gated: Gate,
+): Promise<number> {
   const { catalog } = deps
   const { type, name, hubId } = listing.repo
   const ref = { type, name }
@@ -134,7 +149,7 @@ async function recordSnapshot(deps: PipelineDeps, listing: Listing, manifest: Ma
     watch: watch?.key ?? keyByHand(ref),
     at: listing.observedAt,
     // It answered then; what it said later is in the events, and the next poll asks.
-    changed: [{ facts: factsOf(listing), upstream: listing.gated === false ? 'ok' : 'gated' }],
+    changed: [{ facts: { ...factsOf(listing), gated }, upstream: gated === false ? 'ok' : 'gated' }],
     unchanged: [],
     missing: [],
     states: [],
@@ -197,6 +212,7 @@ async function sealAgain(
   signal: AbortSignal,
 ): Promise<void> {
   let isWhole = true
+  const made = new Set<Sha256>()
   let batch: AdoptedBlob[] = []
   const write = async (): Promise<void> => {
     if (batch.length > 0) await deps.catalog.adoptBlobs(batch, manifest.sealedAt)
@@ -212,11 +228,12 @@ async function sealAgain(
     }
     // Of an LFS file the git id is the pointer's.
     const isPlain = attestedBy.includes('hub-git-oid') && gitOid !== null
-    if (!(await deps.catalog.holdsBlob(sha256))) result.blobs += 1
+    if (!(await deps.catalog.holdsBlob(sha256))) made.add(sha256)
     batch.push({ sha256, gitOid: isPlain ? gitOid : undefined, size, attestedBy })
     if (batch.length >= BLOBS_PER_WRITE) await write()
   }
   await write()
+  result.blobs += made.size
   if (!isWhole) return
   const { revision, coverage, sealedAt } = manifest
   await deps.catalog.recordSealed(snapshotId, revision, coverage, sealedAt, [])
@@ -246,8 +263,11 @@ async function setStates(deps: PipelineDeps, states: ReadonlyMap<string, LoggedE
 /** @throws ArchiveError CATALOG_UNUSABLE for a catalog that has something already */
 export async function assertEmptyCatalog(deps: Pick<PipelineDeps, 'catalog' | 'root'>): Promise<void> {
   const { repos } = await deps.catalog.totals()
-  if (repos === 0) return
-  throw new ArchiveError('CATALOG_UNUSABLE', `the catalog of ${deps.root} has ${repos} repositories already`, {
+  // Beside events of its own the log would not take the older ones of the journal.
+  const [event] = await deps.catalog.events({ since: 0, limit: 1 })
+  if (repos === 0 && event === undefined) return
+  const has = repos === 0 ? 'events' : `repositories (${repos})`
+  throw new ArchiveError('CATALOG_UNUSABLE', `the catalog of ${deps.root} has ${has} already`, {
     hint: 'rebuild fills an empty one: move catalog.db, catalog.db-wal and catalog.db-shm away and run it again; --continue goes on with a rebuild that was interrupted',
   })
 }

@@ -4,6 +4,7 @@ import { ArchiveError } from '../domain/errors.ts'
 import type { LoggedEvent } from '../domain/events.ts'
 import type { HubRef } from '../domain/ref-changes.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
+import { noteDamage } from '../domain/open-damage.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { KnownRepo } from '../watch-rows.ts'
 import { BoundedCache } from './bounded-cache.ts'
@@ -140,7 +141,7 @@ export class ArchiveView {
       this.#version += 1
       this.#readAt = startedAt
     }
-    for (const event of news) this.#noteDamage(event)
+    for (const event of news) noteDamage(this.#damaged, event)
     this.#seq = Math.max(seq, news.at(-1)?.seq ?? 0)
     this.#checkedAt = startedAt
   }
@@ -161,13 +162,5 @@ export class ArchiveView {
     const failed = await catalog.events({ type: 'fixity-failed', limit: MOST_DAMAGE })
     const repaired = await catalog.events({ type: 'fixity-repaired', limit: MOST_DAMAGE })
     return [...failed, ...repaired].sort((a, b) => a.seq - b.seq)
-  }
-
-  #noteDamage(event: LoggedEvent): void {
-    if (event.type !== 'fixity-failed' && event.type !== 'fixity-repaired') return
-    const sha256 = event.detail['sha256'] ?? event.before
-    if (typeof sha256 !== 'string') return
-    if (event.type === 'fixity-failed') this.#damaged.add(sha256 as Sha256)
-    else this.#damaged.delete(sha256 as Sha256)
   }
 }

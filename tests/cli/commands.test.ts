@@ -365,9 +365,15 @@ test('verify ends with 6 and names corrupt and missing files', async () => {
   assert.ok(people.out.includes('Nothing was deleted. The next sync fetches it again'), people.out)
   assert.ok(people.out.includes(`at ${place}.`), people.out)
   assert.match((await folder.call(['status'])).out, /damage +found 2 times, last .*"weightvault verify"/)
+  assert.match((await folder.call(['status'])).out, /; 2 blobs not repaired yet/)
   assert.match((await folder.call(['doctor'])).out, /damage +warn +found 2 times/)
+  const events = await folder.call(['events', '--type', 'fixity-failed'])
+  assert.match(events.out, /archived bytes of Qwen\/A-1B do not match their SHA-256 any more: model\.safetensors/)
+  assert.match(events.out, /archived bytes of Qwen\/B-1B are gone from the disk: model\.safetensors/)
   assert.equal((await folder.call(['sync'])).code, 0)
   assert.equal((await folder.call(['verify'])).code, 0)
+  assert.match((await folder.call(['status'])).out, /damage +found 2 times, last .*; all of it is repaired/)
+  assert.match((await folder.call(['doctor'])).out, /damage +ok +found 2 times/)
 })
 
 test('hostile names in a real archive reach no terminal, at any width', async () => {

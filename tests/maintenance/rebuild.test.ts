@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { CliFolder } from '../cli/cli-harness.ts'
+import { CliFolder, withoutHub } from '../cli/cli-harness.ts'
 import { generated } from '../support/content/generated.ts'
 import { blobPath, provenBlobs } from '../support/held-files.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
@@ -21,14 +21,16 @@ watch:
   - { org: Qwen, every: 1h, keep: { exclude: ["*Q2_K*"] } }
 `
 
-/** Two repositories, one with two commits, one that upstream lost after it was archived. */
+/** One repository with two commits, one that upstream lost after it was archived, one that was gated since. */
 async function archived(hub: SimHub): Promise<CliFolder> {
   hub.world.addRepo('Qwen/Kept', { card: { license: 'apache-2.0' }, files: files('a') })
   hub.world.addRepo('Qwen/Lost', { card: { license: 'mit' }, files: files('b') })
+  hub.world.addRepo('Qwen/Gated', { card: { license: 'mit' }, files: files('c') })
   const folder = await CliFolder.watching(hub, WATCH)
   await folder.call(['sync'])
   hub.world.commit('Qwen/Kept', { set: files('a2') })
   hub.world.deleteRepo('Qwen/Lost')
+  hub.world.setGated('Qwen/Gated', 'manual')
   for (let pass = 0; pass < 4; pass += 1) await folder.call(['sync'])
   return folder
 }
@@ -104,6 +106,37 @@ test('rebuild tells what is missing or cannot be read with 6, and makes the rest
   assert.equal(rebuilt.snapshots, 2)
   const verify = await folder.json<{ missing: unknown[] }>('verify')
   assert.ok(rebuilt.missingBlobs === 0 || verify.missing.length >= 0)
+})
+
+test('rebuild counts equal bytes once, and does not fill a catalog that logged events of its own', async () => {
+  await using hub = await startSimHub()
+  const twice = generated('twice', 60_000)
+  hub.world.addRepo('Qwen/Twice', {
+    card: { license: 'mit' },
+    files: [
+      { path: 'a.safetensors', content: twice, lfs: true },
+      { path: 'b.safetensors', content: twice, lfs: true },
+    ],
+  })
+  await using folder = await CliFolder.watching(hub, WATCH)
+  await folder.call(['sync'])
+  const { totals } = await folder.json<{ totals: { blobs: number } }>('status')
+  loseCatalog(folder)
+  await folder.call(['sync'], { effects: withoutHub() })
+
+  const refused = await folder.call(['rebuild'])
+  loseCatalog(folder)
+  const rebuilt = await folder.json<{ blobs: number }>('rebuild')
+
+  assert.equal(refused.code, 9)
+  assert.match(refused.err, /has events already\nhint: .*move catalog\.db/)
+  assert.equal(rebuilt.blobs, totals.blobs)
+  const types = (await folder.json<{ events: { seq: number; type: string }[] }>('events', '--since', '0')).events
+  assert.deepEqual(
+    types.map(({ type }) => type),
+    ['repo-published', 'snapshot-sealed', 'hub-unreachable'],
+    'the journal has those of both catalogs',
+  )
 })
 
 test('an old commit that a rescue listed is not taken for the head, and nothing is rescued again', async () => {

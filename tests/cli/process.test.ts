@@ -126,7 +126,7 @@ test('SIGINT in the middle of sync ends with 130, keeps what was fetched, and fr
   assert.equal(second.code, 9)
   assert.equal((JSON.parse(second.out) as { error: { code: string } }).error.code, 'ARCHIVE_LOCKED')
   assert.equal(code, 130)
-  assert.match(err, /stopped by SIGINT\nhint: everything that was fetched is kept/)
+  assert.match(err, /stopped by SIGINT\nhint: nothing is lost: run it again; what was fetched/)
   assert.equal(after.code, 0, after.err)
 })
 

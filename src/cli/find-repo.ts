@@ -3,18 +3,23 @@ import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, splitRepoName, type RepoArgument, type RepoRef } from '../domain/repo.ts'
 import { claimingWatch } from '../domain/watch.ts'
+import { assertCatalogKnows } from '../maintenance/lost-catalog.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 
 /** Names that are looked at for one that was mistyped, and how many of them are shown. */
 const ALIKE_READ = 200
 const ALIKE_SHOWN = 3
 
-type Archive = Pick<OpenedArchive, 'catalog' | 'settings'>
+type Archive = Pick<OpenedArchive, 'catalog' | 'settings' | 'records' | 'root'>
 
-/** The repository in the catalog that has the name or had it last. @throws ArchiveError REPO_UNKNOWN, with names that are like it */
+/**
+ * The repository in the catalog that has the name or had it last.
+ * @throws ArchiveError REPO_UNKNOWN, with names that are like it; CATALOG_UNUSABLE when the catalog was lost
+ */
 export async function findRepo(archive: Archive, ref: RepoRef): Promise<RepoRow> {
   const row = await archive.catalog.repoRow(ref)
   if (row !== undefined) return row
+  await assertCatalogKnows(archive)
   throw new ArchiveError('REPO_UNKNOWN', `the archive does not know ${printRepo(ref)}`, {
     hint: await unknownRepoHint(archive, ref),
   })

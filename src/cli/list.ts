@@ -2,6 +2,7 @@ import { effectiveLicense, parseRepoArgument, printRepo } from '../domain/repo.t
 import { SNAPSHOT_STATES, type RepoFilter, type RepoRow } from '../archive-rows.ts'
 import { UPSTREAM_STATES } from '../domain/repo-state.ts'
 import { formatSize } from '../lib/units.ts'
+import { assertCatalogKnows } from '../maintenance/lost-catalog.ts'
 import { ago, counted, formatCount } from './ago.ts'
 import type { Command, CommandContext, Outcome, Screen } from './command.ts'
 import { choiceOption, countOption, sizeOption, textOption, usage, quote, type CommandInput } from './command-input.ts'
@@ -46,6 +47,7 @@ async function list(context: CommandContext, input: CommandInput): Promise<Outco
   const limit = countOption(input, 'limit', 1)
   const after = readAfter(textOption(input, 'after'))
   const archive = await context.openArchive('read')
+  await assertCatalogKnows(archive)
   const rows = (atMost: number, withSnapshots: boolean): AsyncIterable<RepoRow> =>
     eachRepo(archive.catalog, filter, { after, limit: atMost, withSnapshots }, context.signal)
   return {
@@ -57,9 +59,10 @@ async function list(context: CommandContext, input: CommandInput): Promise<Outco
       for await (const row of rows(atMost + 1, false)) shown.push(row)
       const isCut = shown.length > atMost
       const isFiltered = Object.keys(filter).length > 0
-      const isAll = !isCut && !isFiltered && after === undefined
+      const isPage = after !== undefined
+      const isAll = !isCut && !isFiltered && !isPage
       const onDisk = isAll ? (await archive.catalog.totals()).blobBytes : undefined
-      yield listText(isCut ? shown.slice(0, atMost) : shown, { isCut, isFiltered, onDisk }, screen)
+      yield listText(isCut ? shown.slice(0, atMost) : shown, { isCut, isFiltered, isPage, onDisk }, screen)
     },
   }
 }
@@ -71,13 +74,16 @@ async function* jsonRows(rows: AsyncIterable<RepoRow>): AsyncIterable<unknown> {
 interface Shown {
   readonly isCut: boolean
   readonly isFiltered: boolean
+  /** Begins after a repository. */
+  readonly isPage: boolean
   /** Bytes of all blobs; undefined when not everything is shown. */
   readonly onDisk: number | undefined
 }
 
-function listText(rows: readonly RepoRow[], { isCut, isFiltered, onDisk }: Shown, screen: Screen): string {
+function listText(rows: readonly RepoRow[], { isCut, isFiltered, isPage, onDisk }: Shown, screen: Screen): string {
   if (rows.length === 0) {
-    if (isFiltered) return 'No repository fits these filters.'
+    if (isFiltered) return `No repository fits these filters${isPage ? ' after that one' : ''}.`
+    if (isPage) return 'No repository comes after that one.'
     return 'The archive knows no repository yet. "weightvault plan" asks the Hub, "weightvault sync" fetches.'
   }
   const { palette } = screen

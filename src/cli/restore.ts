@@ -100,7 +100,7 @@ async function namedSnapshot(
     return (await findSnapshot(archive, argument)).snapshot
   } catch (error) {
     const commit = parseCommitId(revision)
-    const isUnknown = ['REPO_UNKNOWN', 'SNAPSHOT_UNKNOWN'].includes(errorCodeOf(error))
+    const isUnknown = ['REPO_UNKNOWN', 'SNAPSHOT_UNKNOWN', 'CATALOG_UNUSABLE'].includes(errorCodeOf(error))
     if (!isUnknown || commit === undefined) throw error
     if ((await archive.records.readManifest(argument.ref.name, commit)) === undefined) throw error
     return { ref: argument.ref, commit }

@@ -10,6 +10,7 @@ import { hearWitness } from '../domain/witness.ts'
 import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
 import type { Progress } from '../progress-port.ts'
 import type { NewDamage } from '../work-rows.ts'
+import { assertCatalogKnows } from './lost-catalog.ts'
 
 /** What to verify: everything sealed, one repository, or one of its commits. */
 export interface VerifyTarget {
@@ -89,16 +90,6 @@ async function* sealedSnapshots(archive: OpenedArchive, target: VerifyTarget): A
     for (const row of page) yield* row.snapshots.filter((one) => one.manifestRevision > 0)
     if (page.length < REPOS_PER_PAGE) return
     after = page.at(-1)?.ref.name
-  }
-}
-
-/** A catalog that was lost and begun anew knows of nothing that could be damaged: that is not the same as whole. */
-async function assertCatalogKnows({ catalog, records, root }: OpenedArchive): Promise<void> {
-  if ((await catalog.totals()).snapshots > 0) return
-  for await (const { name } of records.listings()) {
-    throw new ArchiveError('CATALOG_UNUSABLE', `the catalog of ${root} is empty, but the archive has ${name}`, {
-      hint: 'nothing was checked; `weightvault rebuild` makes the catalog again from the archive’s files',
-    })
   }
 }
 

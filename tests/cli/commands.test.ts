@@ -299,6 +299,7 @@ test('list filters, pages, and says where the next page starts', async () => {
 
   assert.match(page.out, /more: weightvault list --after Qwen\/B-2B/)
   assert.match(page.out, /2 repositories, 0 sealed/)
+  assert.match((await folder.call(['list', '--after', 'Zwen/Z'])).out, /^No repository comes after that one\.$/m)
 })
 
 test('sync ends with 10 at the budget, and why and plan say what waits', async () => {

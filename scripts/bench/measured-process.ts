@@ -4,7 +4,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import type { OwnUsage } from './report-usage.ts'
+
+/** What a process used from its start to its end, as `report-usage.js` writes it. */
+interface OwnUsage {
+  readonly cpuSeconds: number
+  readonly peakRssBytes: number
+}
 
 /** A finished process and what it cost. */
 export interface Measured {
@@ -17,7 +22,7 @@ export interface Measured {
   readonly peakRssBytes: number | undefined
 }
 
-const REPORT_USAGE = new URL('report-usage.ts', import.meta.url).href
+const REPORT_USAGE = new URL('report-usage.js', import.meta.url).href
 /** GNU time: CPU and peak memory of a program that is not ours. */
 const TIME = '/usr/bin/time'
 

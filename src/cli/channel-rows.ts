@@ -1,6 +1,6 @@
 import type { AlertChannel, ChannelState } from '../alert-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
-import { ago, formatCount } from './ago.ts'
+import { ago, counted, formatCount } from './ago.ts'
 import type { Screen } from './command.ts'
 import type { Column } from './table.ts'
 
@@ -66,7 +66,7 @@ export function channelColumns({ palette, nowMs }: Screen): Column<ChannelRow>[]
 
 function resultText(state: ChannelState | undefined, nowMs: number): string {
   if (state?.failingSinceMs !== undefined) {
-    return `fails for ${formatCount(state.failures)} tries, since ${ago(isoOf(state.failingSinceMs) ?? undefined, nowMs)}: ${state.lastMessage ?? state.lastCode ?? ''}`
+    return `${counted(state.failures, 'failed try', 'failed tries')}, the first ${ago(isoOf(state.failingSinceMs) ?? undefined, nowMs)}: ${state.lastMessage ?? state.lastCode ?? ''}`
   }
   return state?.lastSentMs === undefined ? 'nothing sent yet' : 'ok'
 }

@@ -46,8 +46,9 @@ export async function overviewPage({ totals, watches, events, at }: Overview): P
       <body>
         <h1>weightvault</h1>
         <p>
-          Holds ${formatSize(totals.blobBytes)} in ${totals.blobs} blobs; ${totals.sealedSnapshots} of
-          ${totals.snapshots} snapshots of ${totals.repos} repositories are sealed. Queue: ${totals.jobsReady} ready,
+          Holds ${formatSize(totals.blobBytes)} in ${counted(totals.blobs, 'blob', 'blobs')}; ${totals.sealedSnapshots}
+          of ${counted(totals.snapshots, 'snapshot', 'snapshots')} of
+          ${counted(totals.repos, 'repository', 'repositories')} sealed. Queue: ${totals.jobsReady} ready,
           ${totals.jobsLeased} running, ${totals.jobsHeld} held back, ${totals.jobsFailed} waiting after a failure;
           ${formatSize(totals.bytesQueued)} to fetch. Least recently verified: ${time(totals.oldestVerifiedAt)}.
         </p>
@@ -99,6 +100,10 @@ export async function overviewPage({ totals, watches, events, at }: Overview): P
       </body>
     </html>`
   return String(await page)
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`
 }
 
 /** `2026-11-22 06:40:12`, or `never`. */

@@ -130,7 +130,7 @@ export function totals(detail: Detail): string {
   const files = detail['files'] ?? detail['filesHeld']
   const bytes = detail['bytes'] ?? detail['bytesHeld']
   if (typeof files !== 'number' || typeof bytes !== 'number') return ''
-  return `, ${files} files, ${formatSize(bytes)}`
+  return `, ${files} ${files === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`
 }
 
 function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {

@@ -92,6 +92,7 @@ test('sync sends what is due at its end; a channel that fails costs a warning, n
   )
 
   const first = await folder.call(['sync'])
+  const once = await folder.call(['notify'])
   hub.world.commit('Qwen/A-1B', { card: { license: 'other', license_name: 'closed' } })
   const second = await folder.call(['sync'])
   const status = await folder.json<{ channels: { failures: number; error: { code: string } | null }[] }>('status')
@@ -100,6 +101,7 @@ test('sync sends what is due at its end; a channel that fails costs a warning, n
 
   assert.deepEqual([first.code, second.code], [0, 0], first.err + second.err)
   assert.match(first.err, /warning: alerts wait for the channel "phone": 127\.0\.0\.1 answered with status 500/)
+  assert.match(once.out, /phone .* 1 failed try, the first .*: 127\.0\.0\.1 answered/)
   assert.match(doctor.out, /notify +warn +phone takes no alerts: 127\.0\.0\.1 answered with status 500/)
   const noticed = good.taken.filter(({ kind }) => kind !== 'notice')
   assert.deepEqual(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { test } from 'node:test'
+import { overviewPage } from '../../src/dashboard/overview-page.ts'
 import { startDashboard, type DashboardOptions } from '../../src/dashboard/start-dashboard.ts'
 import { printRepo } from '../../src/domain/repo.ts'
 import type { HttpService } from '../../src/lib/http-service.ts'
@@ -149,6 +150,18 @@ test('the page shows the archive at a glance, whatever names say, and needs no s
   assert.match(String(headers['content-security-policy']), /^default-src 'none'; style-src 'sha256-/)
   assert.ok(String(headers['content-security-policy']).includes(`'sha256-${hash}'`))
   assert.equal((await dashboard.ask('/', { method: 'POST' })).status, 404)
+})
+
+test('the page counts one of a thing as one', async () => {
+  const none = { bytesListed: 0, filesListed: 0, blobBytes: 0, jobsReady: 0, jobsHeld: 0, jobsLeased: 0, jobsFailed: 0 }
+  const totals = { ...none, bytesQueued: 0, oldestVerifiedAt: undefined, lastSeq: 0, sealedSnapshots: 1 }
+  const page = (count: number): Promise<string> => {
+    const counts = { repos: count, snapshots: count, blobs: count }
+    return overviewPage({ totals: { ...totals, ...counts }, watches: [], events: [], at: '2026-03-12T10:20:30.000Z' })
+  }
+
+  assert.match(await page(1), /in 1 blob; 1\s+of 1 snapshot of\s+1 repository sealed\./)
+  assert.match(await page(2), /in 2 blobs; 1\s+of 2 snapshots of\s+2 repositories sealed\./)
 })
 
 test('the feeds have the newest events, as asked for', async () => {

@@ -134,3 +134,11 @@ test('eventSentence names what small files decide, what headers told, and what a
     'states MIT on its card, but LICENSE reads GPL-3.0',
   )
 })
+
+test('eventSentence counts one file as one', () => {
+  const sealed = (files: number): string =>
+    eventSentence(event('snapshot-sealed', { after: 'a'.repeat(40), detail: { files, bytes: 40 } }))
+
+  assert.match(sealed(1), /, 1 file, 40 B/)
+  assert.match(sealed(2), /, 2 files, 40 B/)
+})

@@ -28,6 +28,8 @@ interface InitResult {
   readonly config: string
   readonly configWritten: boolean
   readonly archive: string
+  /** False where the disk lets nothing be written. */
+  readonly isReady: boolean
   readonly freeBytes: number
   readonly tokenSource: string | null
   readonly caches: readonly FoundCache[]
@@ -42,7 +44,7 @@ async function init(context: CommandContext): Promise<Outcome> {
   const loaded = await context.loadConfig()
   await context.initArchive(loaded.config)
   // Opening it for writing makes the catalog, so that every command works from now on.
-  await context.openArchive('auto')
+  const { writable, refusal } = await context.openArchive('auto')
   const result: InitResult = {
     config: file,
     configWritten,
@@ -50,6 +52,8 @@ async function init(context: CommandContext): Promise<Outcome> {
     freeBytes: await freeBytesOf(loaded.config.archive),
     tokenSource: loaded.tokenSource ?? null,
     caches: await findCaches(env, homeDir, cwd, signal),
+    // While another process writes, the archive is ready all the same.
+    isReady: writable || refusal?.code === 'ARCHIVE_LOCKED',
     warnings: [...loaded.warnings, ...otherArchive(loaded, configWritten)],
   }
   return outcome(result, (screen) => initText(result, loaded, screen))
@@ -79,7 +83,10 @@ function initText(result: InitResult, { config }: LoadedConfig, { palette }: Scr
   const tight = result.freeBytes < totalBytes + reserveBytes
   const lines: [string, string][] = [
     ['config', `${displayName(result.config)} ${result.configWritten ? palette.good('written') : '(kept as it is)'}`],
-    ['archive', `${displayName(result.archive)} ${palette.good('ready')}`],
+    [
+      'archive',
+      `${displayName(result.archive)} ${result.isReady ? palette.good('ready') : palette.attention('may only be read')}`,
+    ],
     [
       'disk',
       `${formatSize(result.freeBytes)} free; budget ${formatSize(totalBytes)}, reserve ${formatSize(reserveBytes)}${tight ? palette.attention(` (the disk ends first: about ${formatSize(Math.max(0, needed - reserveBytes))} can be archived)`) : ''}`,

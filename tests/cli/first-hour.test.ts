@@ -77,12 +77,14 @@ test('what cannot be written is no bug: the configuration on a full disk and on 
 
   disk.remount('ro')
   const readOnly = await folder.call(['watch', 'add', 'org:Other', '--config', config])
+  const init = await folder.call(['init', '--config', config])
   disk.remount('rw')
   await assert.rejects(writeFile(join(disk.at, 'filler'), Buffer.alloc(2_000_000)), { code: 'ENOSPC' })
   const full = await folder.call(['watch', 'add', 'org:Other', '--config', config])
 
   assert.equal(readOnly.code, 3, readOnly.err)
   assert.match(readOnly.err, /weightvault\.yaml cannot be written \(EROFS\)\nhint: nothing was changed/)
+  assert.match(init.out, /^archive +\S+archive may only be read$/m)
   assert.equal(full.code, 9, full.err)
   assert.match(full.err, /weightvault\.yaml cannot be written \(ENOSPC\)\nhint: nothing was changed; free some space/)
   assert.equal(await readFile(config, 'utf8'), before)

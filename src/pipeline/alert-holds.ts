@@ -7,13 +7,10 @@ export function repoHolds(row: RepoRow | undefined): string {
   const { newest, snapshots } = row
   if (newest === undefined) return 'nothing of it yet; its files are not listed.'
   const sealed = snapshots.filter(({ state }) => state === 'sealed').length
-  const held = `${newest.filesHeld} of ${newest.filesListed} files, ${formatSize(newest.bytesHeld)}`
+  const held = `${newest.filesHeld} of ${counted(newest.filesListed, 'file')}, ${formatSize(newest.bytesHeld)}`
   const state = newest.state === 'sealed' ? 'sealed' : newest.state === 'blocked' ? 'blocked' : 'not complete yet'
   const others = snapshots.length - 1
-  const past =
-    others > 0
-      ? ` Of ${others} other ${others === 1 ? 'snapshot' : 'snapshots'} ${pastText(sealed, newest.state)}.`
-      : ''
+  const past = others > 0 ? ` Of ${counted(others, 'other snapshot')} ${pastText(sealed, newest.state)}.` : ''
   return `${held} of commit ${newest.commit.slice(0, 10)} (${state}).${past}`
 }
 
@@ -24,6 +21,12 @@ function pastText(sealed: number, newestState: string): string {
 
 /** What the whole archive holds. */
 export function archiveHolds(totals: CatalogTotals): string {
-  const blobs = `${formatSize(totals.blobBytes)} in ${totals.blobs} ${totals.blobs === 1 ? 'blob' : 'blobs'}`
-  return `${blobs} of ${totals.repos} ${totals.repos === 1 ? 'repository' : 'repositories'}; ${totals.sealedSnapshots} of ${totals.snapshots} snapshots are sealed.`
+  const blobs = `${formatSize(totals.blobBytes)} in ${counted(totals.blobs, 'blob')}`
+  const repos = counted(totals.repos, 'repository', 'repositories')
+  const are = totals.snapshots === 1 ? 'is' : 'are'
+  return `${blobs} of ${repos}; ${totals.sealedSnapshots} of ${counted(totals.snapshots, 'snapshot')} ${are} sealed.`
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
 }

@@ -50,10 +50,11 @@ export async function doubtListing(
     const answer = await askQuietly(deps, suspect, signal)
     if (answer !== undefined && (answer.kind !== 'found' || answer.facts.hubId !== suspect.hubId)) continue
     const repo = printRepo(suspect.ref)
+    const repositories = present === 1 ? '1 repository' : `${present} repositories`
     const reason = answer === undefined ? 'which cannot be asked for' : 'which is there when asked for'
     return {
       code: 'LISTING_INCOMPLETE',
-      message: `the listing lacks ${fresh.length} of ${present} repositories, one of them ${repo}, ${reason}`,
+      message: `the listing lacks ${fresh.length} of ${repositories}, one of them ${repo}, ${reason}`,
       detail: { known: present, missing: fresh.length, example: repo, reason },
     }
   }

@@ -83,13 +83,10 @@ function refusalOf(
   if (nowMs >= source.notBeforeMs || source.notBeforeMs > latestPauseEndMs(nowMs)) return undefined
   const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
   const until = new Date(source.notBeforeMs).toISOString()
-  return new ArchiveError(
-    'DIGEST_MISMATCH',
-    `${name} was served damaged ${source.faults} times; asked again ${until}`,
-    {
-      hint: 'nothing was fetched; the wrong bytes are in quarantine, other sources are asked first',
-    },
-  )
+  const often = source.faults === 1 ? 'once' : `${source.faults} times`
+  return new ArchiveError('DIGEST_MISMATCH', `${name} was served damaged ${often}; asked again ${until}`, {
+    hint: 'nothing was fetched; the wrong bytes are in quarantine, other sources are asked first',
+  })
 }
 
 async function demote(deps: PipelineDeps, job: Job, source: ContentSource, error: ArchiveError): Promise<void> {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { trySources } from '../../src/pipeline/try-sources.ts'
+import type { Job } from '../../src/work-rows.ts'
 import { generated } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { RepoSpec, SimHub } from '../support/sim-hub/types.ts'
@@ -170,3 +172,18 @@ test('a small file whose bytes are held as an LFS file already is not fetched ag
     'sealed',
   )
 })
+
+for (const [faults, often] of [
+  [1, 'once'],
+  [2, '2 times'],
+] as const) {
+  test(`a source that is not asked again yet is told as served damaged ${often}`, async (t) => {
+    const ref = { type: 'model', name: 'Qwen/Bad-1B' }
+    const source = { ref, path: 'w.bin', repoId: 1, faults, notBeforeMs: 60_000 }
+    const deps = { clock: { now: () => 0 } } as never
+
+    const run = trySources(deps, { sources: [source] } as unknown as Job, new Map(), t.signal, () => assert.fail())
+
+    await assert.rejects(run, { code: 'DIGEST_MISMATCH', message: new RegExp(`was served damaged ${often}; asked`) })
+  })
+}

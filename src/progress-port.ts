@@ -18,6 +18,8 @@ export interface Progress {
   ended(file: HubFile): void
   finished(file: HubFile, size: number): void
   failed(file: HubFile, code: string, message: string): void
+  /** The repository as a whole refuses its files: the event and the result tell it once, not each of its files. */
+  refused(file: HubFile): void
   sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void
   /** Events were logged, in order. */
   events(events: readonly LoggedEvent[]): void

@@ -46,6 +46,7 @@ const PROGRESS: Progress = {
   ended: silent,
   finished: silent,
   failed: silent,
+  refused: silent,
   sealed: silent,
   events: silent,
   verified: silent,

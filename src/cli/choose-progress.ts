@@ -1,4 +1,5 @@
 import type { Clock } from '../clock-port.ts'
+import { isNews, isNewsBeforeFailures } from './event-line.ts'
 import type { Palette } from './palette.ts'
 import { OutputClosed } from './printer.ts'
 import { createProgressLines } from './progress-lines.ts'
@@ -20,16 +21,21 @@ export function chooseProgress(to: {
   lines: Stream | undefined
   palette: Palette
   clock: Clock
+  listsFailures: boolean
 }): ChosenProgress {
   const { live, lines, palette, clock } = to
+  const isWorthALine = to.listsFailures ? isNewsBeforeFailures : isNews
   if (live !== undefined) {
     const write = (text: string): void => send(live, text)
-    const view = new TerminalProgress({ write, columns: () => live.columns() ?? 80, palette }, clock)
+    const view = new TerminalProgress({ write, columns: () => live.columns() ?? 80, palette }, clock, isWorthALine)
     const timer = setInterval(() => view.tick(), TICK_MS)
     timer.unref()
     return { view, [Symbol.dispose]: () => clearInterval(timer) }
   }
-  const view = lines === undefined ? silentProgress() : createProgressLines((line) => send(lines, `${line}\n`), clock)
+  const view =
+    lines === undefined
+      ? silentProgress()
+      : createProgressLines((line) => send(lines, `${line}\n`), clock, isWorthALine)
   return { view, [Symbol.dispose]: () => {} }
 }
 

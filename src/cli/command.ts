@@ -106,6 +106,8 @@ export interface Command {
   readonly exits?: readonly number[]
   /** Its progress is what people came for: as lines it goes to stdout with the rest. Else to stderr. */
   readonly isWork?: boolean
+  /** Its outcome lists what failed: no event of a failure is shown while it works. */
+  readonly listsFailures?: boolean
   run(context: CommandContext, input: CommandInput): Promise<Outcome>
 }
 

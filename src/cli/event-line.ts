@@ -12,9 +12,15 @@ export function eventLine(event: LoggedEvent, palette: Palette, options: { withD
   return `${head}${severity}  ${repo}${eventSentence(event)}`
 }
 
-/** Whether an event is worth a line while work goes on: not what the lines of polls and seals tell already. */
+/** Whether an event is worth a line while work goes on: not what the lines of polls, seals and failed files tell already. */
 export function isNews(event: LoggedEvent): boolean {
+  if (event.type === 'download-failed') return event.detail['path'] === undefined
   return event.type !== 'snapshot-sealed' && event.detail['backlog'] !== true
+}
+
+/** As `isNews` where the failures are listed at the end. */
+export function isNewsBeforeFailures(event: LoggedEvent): boolean {
+  return isNews(event) && event.type !== 'download-failed' && event.type !== 'watch-failed'
 }
 
 /** `2026-03-12 10:20:30` of an ISO time; it stays UTC. */

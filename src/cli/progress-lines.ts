@@ -1,4 +1,5 @@
 import type { Clock } from '../clock-port.ts'
+import type { LoggedEvent } from '../domain/events.ts'
 import { formatRate, formatSize } from '../lib/units.ts'
 import { counted } from './ago.ts'
 import { eventLine, isNews } from './event-line.ts'
@@ -22,7 +23,11 @@ const SUMMARY_EVERY_MS = 10_000
 const LARGE_FILE_BYTES = 32 * 1024 * 1024
 
 /** Progress as plain lines, for a pipe or a log: what a person would want to read later, and a summary now and then. */
-export function createProgressLines(write: (line: string) => void, clock: Pick<Clock, 'now'>): ProgressView {
+export function createProgressLines(
+  write: (line: string) => void,
+  clock: Pick<Clock, 'now'>,
+  isWorthALine: (event: LoggedEvent) => boolean = isNews,
+): ProgressView {
   const palette = createPalette(false)
   const state = new TransferState(clock.now())
   const polls = new PollNews()
@@ -58,10 +63,11 @@ export function createProgressLines(write: (line: string) => void, clock: Pick<C
       state.fail(file)
       write(failedLine(file, code, message, palette))
     },
+    refused: (file) => state.fail(file),
     sealed: (ref, commit, files, bytes) => write(sealedLine({ ref, commit, files, bytes }, palette)),
     events(events) {
       for (const event of events) {
-        if (isNews(event)) write(`event     ${eventLine(event, palette, { withDate: false })}`)
+        if (isWorthALine(event)) write(`event     ${eventLine(event, palette, { withDate: false })}`)
       }
     },
     verified(_path, bytes, did = 'verified') {

@@ -46,6 +46,7 @@ interface LiveTerminal {
 export class TerminalProgress implements ProgressView {
   readonly #terminal: LiveTerminal
   readonly #clock: Pick<Clock, 'now'>
+  readonly #isWorthALine: (event: LoggedEvent) => boolean
   readonly #transfers: TransferState
   readonly #polls = new PollNews()
   readonly #verified: { files: number; bytes: number; rate: RateMeter; path: string; did: string }
@@ -55,9 +56,14 @@ export class TerminalProgress implements ProgressView {
   #nextDrawMs = 0
   #isClosed = false
 
-  constructor(terminal: LiveTerminal, clock: Pick<Clock, 'now'>) {
+  constructor(
+    terminal: LiveTerminal,
+    clock: Pick<Clock, 'now'>,
+    isWorthALine: (event: LoggedEvent) => boolean = isNews,
+  ) {
     this.#terminal = terminal
     this.#clock = clock
+    this.#isWorthALine = isWorthALine
     this.#transfers = new TransferState(clock.now())
     this.#verified = { files: 0, bytes: 0, rate: new RateMeter(clock.now()), path: '', did: '' }
   }
@@ -102,13 +108,18 @@ export class TerminalProgress implements ProgressView {
     this.#say(failedLine(file, code, message, this.#terminal.palette))
   }
 
+  refused(file: HubFile): void {
+    this.#transfers.fail(file)
+    this.tick()
+  }
+
   sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void {
     this.#say(sealedLine({ ref, commit, files, bytes }, this.#terminal.palette))
   }
 
   events(events: readonly LoggedEvent[]): void {
     for (const event of events) {
-      if (isNews(event)) this.#say(eventLine(event, this.#terminal.palette, { withDate: false }))
+      if (this.#isWorthALine(event)) this.#say(eventLine(event, this.#terminal.palette, { withDate: false }))
     }
   }
 

@@ -20,6 +20,7 @@ export function silentProgress(): ProgressView {
     ended: nothing,
     finished: nothing,
     failed: nothing,
+    refused: nothing,
     sealed: nothing,
     events: nothing,
     verified: nothing,

@@ -9,7 +9,7 @@ import type { Log } from '../log-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Progress } from '../progress-port.ts'
 import { COMMANDS } from './commands.ts'
-import type { CommandContext, ListeningServers, OpenArchiveOptions, Screen } from './command.ts'
+import type { Command, CommandContext, ListeningServers, OpenArchiveOptions, Screen } from './command.ts'
 import { chooseProgress } from './choose-progress.ts'
 import { createPalette } from './palette.ts'
 import { errorJson, errorText, harmless, OutputClosed, printOutcome, reportOf, type Output } from './printer.ts'
@@ -81,7 +81,7 @@ export async function runCli(words: readonly string[], effects: CliEffects): Pro
     }
     flags = call.flags
     asJson = flags.json
-    await using session = new Session(effects, flags, call.command.isWork === true)
+    await using session = new Session(effects, flags, call.command)
     try {
       const outcome = await call.command.run(session.context(), call.input)
       session.closeProgress()
@@ -144,15 +144,15 @@ function isColorful(stream: Stream, effects: CliEffects, flags: GlobalFlags | un
 class Session implements AsyncDisposable {
   readonly #effects: CliEffects
   readonly #flags: GlobalFlags
-  readonly #isWork: boolean
+  readonly #command: Command
   readonly #stack = new AsyncDisposableStack()
   #loaded: Promise<LoadedConfig> | undefined
   #progress: ProgressView | undefined
 
-  constructor(effects: CliEffects, flags: GlobalFlags, isWork: boolean) {
+  constructor(effects: CliEffects, flags: GlobalFlags, command: Command) {
     this.#effects = effects
     this.#flags = flags
-    this.#isWork = isWork
+    this.#command = command
   }
 
   context(): CommandContext {
@@ -224,7 +224,7 @@ class Session implements AsyncDisposable {
 
   #log(level: LogLevel): Log {
     // On a terminal the display of the work tells each failure in one line; the log would tell it again, with its stack.
-    const isTold = this.#isWork && this.#effects.stderr.isTTY
+    const isTold = this.#command.isWork === true && this.#effects.stderr.isTTY
     const chosen = this.#flags.logLevel ?? (isTold ? 'error' : level)
     const log = createLogger({ level: chosen, pretty: this.#effects.stderr.isTTY })
     const clearing =
@@ -246,11 +246,12 @@ class Session implements AsyncDisposable {
     if (this.#progress !== undefined) return this.#progress
     const { stdout, stderr, clock, env } = this.#effects
     const { json: asJson } = this.#flags
+    const { isWork = false, listsFailures = false } = this.#command
     const isDumb = env['TERM'] === 'dumb'
     const live = isDumb ? undefined : stderr.isTTY ? stderr : !asJson && stdout.isTTY ? stdout : undefined
     const palette = createPalette(live !== undefined && isColorful(live, this.#effects, this.#flags))
-    const lines = asJson ? undefined : this.#isWork ? stdout : stderr
-    const chosen = this.#stack.use(chooseProgress({ live, lines, palette, clock }))
+    const lines = asJson ? undefined : isWork ? stdout : stderr
+    const chosen = this.#stack.use(chooseProgress({ live, lines, palette, clock, listsFailures }))
     this.#progress = chosen.view
     return chosen.view
   }

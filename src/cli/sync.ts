@@ -19,6 +19,7 @@ export const syncCommand: Command = {
   examples: ['weightvault sync', 'weightvault sync Qwen/Qwen3-0.6B', 'weightvault sync --check --json'],
   exits: [8, 9, 10, 20, 130],
   isWork: true,
+  listsFailures: true,
   run: sync,
 }
 

@@ -93,6 +93,11 @@ export class Activity implements Progress {
     this.#next.failed(file, code, message)
   }
 
+  refused(file: HubFile): void {
+    this.#active.delete(keyOf(file))
+    this.#next.refused(file)
+  }
+
   sealed(ref: RepoRef, commit: CommitId, files: number, bytes: number): void {
     this.#next.sealed(ref, commit, files, bytes)
   }

@@ -7,7 +7,7 @@ import { unmeasuredRoom, type DiskRoom } from './disk-room.ts'
 import type { Closure, SharedTransfer } from './download-blob.ts'
 import { mayLargeFilesMove } from './schedule-jobs.ts'
 
-/** One file that failed in this run. */
+/** One file that failed in this run; a repository that refused all of its files is one failure without a path. */
 export interface JobFailure {
   readonly repo: string
   readonly path: string

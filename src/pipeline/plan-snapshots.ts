@@ -5,6 +5,7 @@ import type { KeepPolicy } from '../domain/decision.ts'
 import { ERROR_CODES, errorCodeOf, type ErrorCode } from '../domain/errors.ts'
 import { onlyAddsDigests, type Listing, type Sibling } from '../domain/listing.ts'
 import { decideFiles, policyKeyOf } from '../domain/policy.ts'
+import { repoRefusal } from '../domain/repo-refusal.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { isWanted, watchOf } from '../domain/watch.ts'
 import { witnessContradictions } from '../domain/witness.ts'
@@ -59,12 +60,11 @@ export async function planHeads(
         listed += 1
       } catch (error) {
         if (signal.aborted) return
-        const message = error instanceof Error ? error.message : String(error)
-        failures.push({ repo: head.ref, code: errorCodeOf(error), message })
-        deps.log.warn(
-          { component: 'plan', repo: printRepo(head.ref), commit: head.commit, code: errorCodeOf(error), err: error },
-          'listing not read',
-        )
+        const code = errorCodeOf(error)
+        const message = repoRefusal(code) ?? (error instanceof Error ? error.message : String(error))
+        failures.push({ repo: head.ref, code, message })
+        const fields = { component: 'plan', repo: printRepo(head.ref), commit: head.commit, code, err: error }
+        deps.log.warn(fields, 'listing not read')
       }
     })
   }

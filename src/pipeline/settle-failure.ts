@@ -3,13 +3,14 @@ import { ArchiveError, ERROR_CODES, errorCodeOf, type ErrorCode } from '../domai
 import type { ChangeEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import { isPurged, purgedEvent } from '../domain/purged-bytes.ts'
+import { repoRefusal } from '../domain/repo-refusal.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { Job } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 import { isFsyncFailure, isSecondFsyncFailure } from './disk-pause.ts'
 import { asArchiveError } from './disk-room.ts'
 import { HeldBack } from './download-blob.ts'
-import type { JobRun } from './job-run.ts'
+import type { JobFailure, JobRun } from './job-run.ts'
 import { isToldAsPurged } from './probe-bytes.ts'
 
 /**
@@ -44,23 +45,23 @@ async function settle(run: JobRun, job: Job, error: unknown): Promise<void> {
 
 /** The job waits for its next try. What is news about it is told. */
 async function letWait(run: JobRun, job: Job, error: unknown): Promise<void> {
-  const { deps, result } = run
+  const { deps } = run
   const code = errorCodeOf(error)
   const source = job.sources[0]
-  const message = error instanceof Error ? error.message : String(error)
   const repo = source === undefined ? '' : printRepo(source.ref)
   const path = source === undefined ? job.key : displayName(source.path)
   const attempts = job.attempts + 1
   const nextTryMs = deps.clock.now() + backOffMs(code, attempts, Math.random())
   // A closed repository is one piece of news, not one for each of its files.
-  const news = run.closed.get(repo)?.refusal.code === code ? `${repo} ${code}` : job.key
+  const refusal = run.closed.get(repo)?.refusal.code === code ? repoRefusal(code) : undefined
+  const news = refusal === undefined ? job.key : `${repo} ${code}`
   // Wrong bytes were told when their source was demoted.
   const isNews = !run.announced.has(news) && attempts === 1 && code !== 'DIGEST_MISMATCH'
   run.announced.add(news)
-  const events = await failureEvents(deps, job, error, isNews)
+  const events = await failureEvents(deps, job, error, { isNews, refusal })
   announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
-  if (!isKnownLoss(job, code)) result.failed.push({ repo, path, code, message })
-  if (source !== undefined) deps.progress.failed(source, code, message)
+  if (refusal === undefined) reportFile(run, job, { repo, path, code, message: messageOf(error) })
+  else reportRefusal(run, job, { repo, path: '', code, message: refusal })
   const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }
   deps.log.warn(fields, 'download failed')
 }
@@ -72,8 +73,33 @@ function isKnownLoss(job: Job, code: ErrorCode): boolean {
   return job.lastCode === code && LOSSES.includes(code)
 }
 
-async function failureEvents(deps: PipelineDeps, job: Job, error: unknown, isNews: boolean): Promise<ChangeEvent[]> {
-  return (await purgedEvents(deps, job, error)) ?? (isNews ? [failureEvent(deps, job, error)] : [])
+function reportFile({ deps, result }: JobRun, job: Job, failure: JobFailure): void {
+  const [source] = job.sources
+  if (!isKnownLoss(job, failure.code)) result.failed.push(failure)
+  if (source !== undefined) deps.progress.failed(source, failure.code, failure.message)
+}
+
+/** Many files report the same refusal of their repository. */
+function reportRefusal({ deps, result }: JobRun, job: Job, failure: JobFailure): void {
+  const [source] = job.sources
+  const { repo, code } = failure
+  const isTold = result.failed.some((told) => told.path === '' && told.repo === repo && told.code === code)
+  if (!isTold && !isKnownLoss(job, code)) result.failed.push(failure)
+  if (source !== undefined) deps.progress.refused(source)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+interface News {
+  readonly isNews: boolean
+  /** The sentence about a repository that refuses all of its files; undefined for the failure of one file. */
+  readonly refusal: string | undefined
+}
+
+async function failureEvents(deps: PipelineDeps, job: Job, error: unknown, news: News): Promise<ChangeEvent[]> {
+  return (await purgedEvents(deps, job, error)) ?? (news.isNews ? [failureEvent(deps, job, error, news.refusal)] : [])
 }
 
 /** undefined: its bytes are not gone. */
@@ -84,7 +110,7 @@ async function purgedEvents(deps: PipelineDeps, job: Job, error: unknown): Promi
   return [purgedEvent(source, job, { at: nowIso(deps), details: error.details })]
 }
 
-function failureEvent(deps: PipelineDeps, job: Job, error: unknown): ChangeEvent {
+function failureEvent(deps: PipelineDeps, job: Job, error: unknown, refusal: string | undefined): ChangeEvent {
   const source = job.sources[0]
   return {
     type: 'download-failed',
@@ -94,9 +120,9 @@ function failureEvent(deps: PipelineDeps, job: Job, error: unknown): ChangeEvent
     before: null,
     after: errorCodeOf(error),
     detail: {
-      path: source?.path,
+      ...(refusal === undefined ? { path: source?.path } : {}),
       commit: source?.commit,
-      message: error instanceof Error ? error.message : String(error),
+      message: refusal ?? messageOf(error),
       ...(error instanceof ArchiveError ? error.details : {}),
     },
   }

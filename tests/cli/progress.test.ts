@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { displayWidth } from '../../src/cli/display-width.ts'
+import { isNews, isNewsBeforeFailures } from '../../src/cli/event-line.ts'
 import { createPalette } from '../../src/cli/palette.ts'
 import { createProgressLines } from '../../src/cli/progress-lines.ts'
 import { TerminalProgress } from '../../src/cli/progress-terminal.ts'
@@ -282,4 +283,29 @@ test('RateMeter measures the last seconds, and survives a clock that jumps', () 
 
   const rate = meter.bytesPerSecond(60_100)
   assert.ok(rate > 0 && rate <= 4000, String(rate))
+})
+
+test('createProgressLines tells a refused repository by its event, and counts its files as failed', () => {
+  const clock = new ManualClock()
+  const lines: string[] = []
+  const progress = createProgressLines((line) => lines.push(line), clock)
+  progress.total(2, 2 * MB)
+
+  for (const path of ['a', 'b']) progress.refused(file(path))
+  progress.events([event('download-failed', { message: 'the repository is gated' })])
+  progress.events([event('download-failed', { path: 'c', message: 'told by the line of its file' })])
+  clock.nowMs += 60_000
+  progress.moved(file('d'), 1)
+
+  assert.equal(lines.length, 2)
+  assert.match(lines[0]!, /a download failed: the repository is gated$/)
+  assert.match(lines[1]!, /2 failed$/)
+})
+
+test('isNewsBeforeFailures leaves every failure to the outcome', () => {
+  for (const type of ['download-failed', 'watch-failed'] as const) {
+    assert.equal(isNews(event(type)), true)
+    assert.equal(isNewsBeforeFailures(event(type)), false)
+  }
+  assert.equal(isNewsBeforeFailures(event('license-changed')), true)
 })

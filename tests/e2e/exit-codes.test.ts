@@ -70,7 +70,9 @@ suite('exit codes of sync', { concurrency: 3 }, () => {
     const { code, stdout } = await sandbox.run(['sync'])
 
     assert.equal(code, 8)
-    assert.match(stdout, /Qwen\/Gated-1B.*gated.*REPO_GATED/)
+    const lines = stdout.split('\n').filter((line) => line.includes('Qwen/Gated-1B') && !line.startsWith('listed'))
+    assert.equal(lines.length, 1, 'a refusal of the repository is told once')
+    assert.match(lines[0]!, /^failed +Qwen\/Gated-1B: the repository is gated: ask for access.*\(REPO_GATED\)$/)
     const { data } = await sandbox.json(['list'])
     assert.deepEqual(
       data.repos.map(({ repo, state, upstream }) => `${repo} ${state} ${upstream}`),

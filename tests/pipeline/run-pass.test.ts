@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { eventSentence } from '../../src/domain/event-sentence.ts'
 import { replan } from '../../src/pipeline/run-pass.ts'
 import { generated } from '../support/content/generated.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
@@ -162,8 +163,11 @@ test('runPass makes one event of a repository that refuses its files, and archiv
     result.sealed.map((one) => one.repo),
     ['Qwen/Open-1B'],
   )
-  assert.equal((await vault.eventsOf('download-failed')).length, 1)
-  assert.ok(result.failed.every((failure) => failure.code === 'REPO_GATED'))
+  const [event, ...others] = await vault.eventsOf('download-failed')
+  assert.equal(others.length, 0)
+  assert.match(eventSentence(event!), /^a download failed: the repository is gated: ask for access/)
+  const told = result.failed.map(({ repo, path, code }) => `${repo} ${path} ${code}`)
+  assert.deepEqual(told, ['Qwen/Gated-1B  REPO_GATED'])
   const refused = hub.requests.filter((request) => request.path.includes('/Qwen/Gated-1B/resolve/'))
   assert.ok(refused.length <= 8, `${refused.length} files were asked for`)
 })

@@ -33,6 +33,7 @@ export class RecordedProgress implements Progress {
   ended(): void {}
   finished(): void {}
   failed(): void {}
+  refused(): void {}
   sealed(): void {}
   events(events: readonly LoggedEvent[]): void {
     this.seen.push(...events)

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import type { LoadedConfig } from '../config/load-config.ts'
-import { errorCodeOf } from '../domain/errors.ts'
+import { ERROR_CODES, errorCodeOf } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { DAMAGE_EVENTS, damageSeen } from '../domain/open-damage.ts'
@@ -18,8 +18,8 @@ export interface Check {
   readonly status: 'ok' | 'warn' | 'fail'
   readonly message: string
   readonly advice?: string | undefined
-  /** Whether it is about the Hub and not about this machine. */
-  readonly isUpstream?: boolean
+  /** Of a failure: the exit code of other commands that meet it; 1 when left out. */
+  readonly exitCode?: number
 }
 
 const HUB_DEADLINE_MS = 10_000
@@ -60,7 +60,8 @@ export async function checkArchive(archive: OpenedArchive): Promise<Check> {
     await archive.blobs.assertMounted()
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    return { name, status: 'fail', message, advice: 'mount the disk of the archive' }
+    const { exitCode } = ERROR_CODES[errorCodeOf(error)]
+    return { name, status: 'fail', message, advice: 'mount the disk of the archive', exitCode }
   }
   const isWritable = await access(archive.root, constants.W_OK).then(
     () => true,
@@ -68,7 +69,8 @@ export async function checkArchive(archive: OpenedArchive): Promise<Check> {
   )
   if (!isWritable) {
     const advice = 'mount its disk for writing, or run as the user who owns it'
-    return { name, status: 'fail', message: `${archive.root} cannot be written`, advice }
+    const { exitCode } = ERROR_CODES.ARCHIVE_READ_ONLY
+    return { name, status: 'fail', message: `${archive.root} cannot be written`, advice, exitCode }
   }
   const service = archive.service === undefined ? 'no service runs' : 'a service runs'
   return { name, status: 'ok', message: `${archive.root}; ${service}` }
@@ -97,7 +99,8 @@ export async function checkDisk(archive: OpenedArchive): Promise<Check[]> {
   const checks: Check[] = []
   if (room <= 0) {
     const advice = 'free some space, or lower budget.reserve; downloads wait until then'
-    checks.push({ name: 'disk', status: 'fail', message: disk, advice })
+    const { exitCode } = ERROR_CODES.DISK_FULL
+    checks.push({ name: 'disk', status: 'fail', message: disk, advice, exitCode })
   } else if (room < left) {
     const advice = `the disk ends before the budget does: only ${formatSize(room)} more can be archived; lower budget.total or use a larger disk`
     checks.push({ name: 'disk', status: 'warn', message: disk, advice })
@@ -134,7 +137,7 @@ export async function checkHub(archive: OpenedArchive, signal: AbortSignal): Pro
       status: 'fail',
       message: `${message} (${code})`,
       advice,
-      isUpstream: !isToken,
+      exitCode: ERROR_CODES[isToken ? code : 'HUB_UNREACHABLE'].exitCode,
     }
   }
 }

@@ -15,6 +15,9 @@ import {
 } from './doctor-checks.ts'
 import { renderTable, type Column } from './table.ts'
 
+/** Exit code where the Hub is not to be reached. */
+const HUB_FAILED = 8
+
 /** `weightvault doctor` */
 export const doctorCommand: Command = {
   name: 'doctor',
@@ -22,17 +25,21 @@ export const doctorCommand: Command = {
   description:
     'Checks the configuration and its permissions, the token, the archive, damage found in it, its disk, the Hub (when something is watched), the state of the watches and of the alert channels, and files of unusual size; says what to do about each finding. Changes nothing.',
   examples: ['weightvault doctor', 'weightvault doctor --json'],
-  exits: [8],
+  exits: [8, 9],
   run: doctor,
 }
 
 async function doctor(context: CommandContext): Promise<Outcome> {
   const checks = await runChecks(context)
   const failed = checks.filter((check) => check.status === 'fail')
-  const isHubOnly = failed.length > 0 && failed.every((check) => check.isUpstream === true)
-  const exitCode = failed.length === 0 ? 0 : isHubOnly ? 8 : 1
   const shown = checks.map(({ name, status, message, advice }) => ({ name, status, message, advice: advice ?? null }))
-  return outcome({ ok: failed.length === 0, checks: shown }, (screen) => doctorText(checks, screen), exitCode)
+  return outcome({ ok: failed.length === 0, checks: shown }, (screen) => doctorText(checks, screen), exitCodeOf(failed))
+}
+
+/** That of the first finding, because the others may follow from it; what is wrong here comes before what the Hub lacks. */
+function exitCodeOf(failed: readonly Check[]): number {
+  const codes = failed.map(({ exitCode = 1 }) => exitCode)
+  return codes.find((code) => code !== HUB_FAILED) ?? codes[0] ?? 0
 }
 
 /** In the order in which they build on each other: without a configuration there is no archive to look at. */
@@ -59,7 +66,8 @@ async function attempt<Value>(checks: Check[], name: string, step: () => Promise
     return await step()
   } catch (error) {
     if (!(error instanceof ArchiveError) || ERROR_CODES[error.code].exitCode === 130) throw error
-    checks.push({ name, status: 'fail', message: `${error.message} (${error.code})`, advice: error.hint })
+    const { exitCode } = ERROR_CODES[error.code]
+    checks.push({ name, status: 'fail', message: `${error.message} (${error.code})`, advice: error.hint, exitCode })
     return undefined
   }
 }

@@ -483,7 +483,7 @@ test('init --archive writes that folder into the file, and says so where a file 
   assert.match(other.out, /the configuration still says .*weights; edit "archive" in it, or pass --archive/)
 })
 
-test('doctor says what is wrong and what to do: 8 for the Hub alone, 1 for this machine', async () => {
+test('doctor says what is wrong and what to do, and ends with the exit code of what it found first', async () => {
   await using hub = await startSimHub()
   hub.world.addRepo('Qwen/A-1B', model('a'))
   await using folder = await CliFolder.watching(hub)
@@ -495,6 +495,9 @@ test('doctor says what is wrong and what to do: 8 for the Hub alone, 1 for this 
   const full = await folder.call(['doctor'], { effects: withoutHub() })
   await folder.configure('archive: ./elsewhere\n')
   const elsewhere = await folder.call(['doctor'])
+  await folder.configure('archive: ./archive\nbudget: { reserve: 5 bananas }\n')
+  const broken = await folder.call(['doctor'])
+  const help = await folder.call(['doctor', '--help'])
 
   assert.equal(healthy.code, 0, healthy.out)
   assert.match(healthy.out, /hub +ok +http/)
@@ -503,10 +506,13 @@ test('doctor says what is wrong and what to do: 8 for the Hub alone, 1 for this 
     checks: { name: string; status: string; advice: string | null }[]
   }
   assert.match(checks.find(({ name }) => name === 'hub')!.advice!, /check the network/)
-  assert.equal(full.code, 1)
+  assert.equal(full.code, 9)
   assert.match(full.out, /disk: free some space/)
-  assert.equal(elsewhere.code, 1)
+  assert.equal(elsewhere.code, 9)
   assert.match(elsewhere.out, /ARCHIVE_MISSING_MARKER/)
+  assert.equal(broken.code, 3)
+  assert.match(broken.out, /budget\.reserve.*CONFIG_INVALID/s)
+  for (const code of [3, 8, 9]) assert.match(help.out, new RegExp(`^ +${code}  `, 'm'))
   assert.deepEqual((await readdir(folder.path)).sort(), ['archive', 'weightvault.yaml'], 'doctor makes nothing')
 })
 

@@ -57,7 +57,7 @@ export async function parseCall(
   }
   mustBeHelpTopic(words, entries)
   try {
-    await program.parseAsync(words, { from: 'user' })
+    await program.parseAsync(helpAsOption(words, entries), { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) return { kind: 'text', text }
     throw error
@@ -74,6 +74,25 @@ function mustBeHelpTopic([first, topic]: readonly string[], entries: readonly (C
   throw usage(
     `unknown command ${quote(topic)}`,
     `${meant === undefined ? '' : `did you mean "${meant}"? `}usage: weightvault help [command]`,
+  )
+}
+
+/** `help watch add` as `watch add --help`: the parser's own "help" looks no deeper than the first word. */
+function helpAsOption(words: readonly string[], entries: readonly (Command | CommandGroup)[]): readonly string[] {
+  const [first, topic, word] = words
+  const group = entries.find((entry) => entry.name === topic)
+  if (first !== 'help' || group === undefined || !('commands' in group)) return words
+  if (word === undefined || word.startsWith('-')) return words
+  const names = group.commands.map((command) => command.name.slice(group.name.length + 1))
+  if (!names.includes(word)) throw unknownWord(group, word, names)
+  return [group.name, word, '--help']
+}
+
+function unknownWord(group: CommandGroup, word: string, names: readonly string[]): Error {
+  const meant = closestWord(word, names)
+  return usage(
+    `unknown command ${quote(word)}`,
+    `${meant === undefined ? '' : `did you mean "${meant}"? `}usage: weightvault ${group.name} [${names.join('|')}]`,
   )
 }
 
@@ -139,11 +158,7 @@ function addGroup(
       await parsers[0]!.parseAsync([], { from: 'user' })
       return
     }
-    const meant = closestWord(word, names)
-    throw usage(
-      `unknown command ${quote(word)}`,
-      `${meant === undefined ? '' : `did you mean "${meant}"? `}usage: weightvault ${group.name} [${names.join('|')}]`,
-    )
+    throw unknownWord(group, word, names)
   })
 }
 

@@ -29,6 +29,22 @@ test('help for an unknown command is wrong usage, too', async () => {
   assert.equal(right.code, 0)
 })
 
+test("help of a command in a group is that command's own help", async () => {
+  await using folder = await CliFolder.make()
+
+  const asked = await folder.call(['help', 'watch', 'add'])
+  const own = await folder.call(['watch', 'add', '--help'])
+  const group = await folder.call(['help', 'watch'])
+  const wrong = await folder.call(['help', 'watch', 'ad'])
+
+  assert.equal(asked.code, 0)
+  assert.equal(asked.out, own.out)
+  assert.match(asked.out, /^Usage: weightvault watch add /)
+  assert.match(group.out, /^Usage: weightvault watch \[command\]/)
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.err, /unknown command "ad".*did you mean "add"\?/s)
+})
+
 test('an unknown option is wrong usage, with what was meant and the usage of the command', async () => {
   await using folder = await CliFolder.make()
 

@@ -1,3 +1,4 @@
+import { Response } from 'undici'
 import { type Endpoint, isEndpoint } from './endpoint.ts'
 import { askHub, type HubReply } from './ask-hub.ts'
 import { headerText, parseNextLink } from './http-headers.ts'
@@ -48,6 +49,7 @@ export function createPageFetch(context: HubContext, walk: PageWalk, signal: Abo
     if (bytes > MAX_LISTING_BYTES) throw answerTooLarge(walk.what, 'its pages together are too large')
     walk.onPage(readRows(reply, walk.what), reply)
     const next = nextPage(context.endpoint, walk, reply, target)
+    // Not Node's own class: it is loaded only when it is used, and then with a second copy of undici.
     return new Response('[]', { headers: next === undefined ? {} : { Link: `<${targetUrl(next)}>; rel="next"` } })
   }
 }

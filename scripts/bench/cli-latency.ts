@@ -65,7 +65,7 @@ async function fillArchive(folder: string, repos: number): Promise<void> {
   const signal = new AbortController().signal
   const source = { flags: { config: join(folder, 'weightvault.yaml') }, env: {}, cwd: folder, homeDir: folder }
   const { config } = await loadConfig(source, signal)
-  const log = createLogger({ level: 'silent', pretty: false })
+  const log = createLogger({ level: 'silent' })
   await using archive = await openArchive(config, { mode: 'write', log, signal })
   const facts = Array.from({ length: repos }, (_, at) => factsOf(at))
   await archive.catalog.recordPoll({

@@ -39,7 +39,7 @@ export async function onePass(config: string, folder: string, clock?: Clock): Pr
   const signal = AbortSignal.timeout(HANGS_AFTER_MS)
   try {
     const loaded = await loadConfig({ flags: { config }, env: {}, cwd: folder, homeDir: folder }, signal)
-    const log = createLogger({ level: 'silent', pretty: false })
+    const log = createLogger({ level: 'silent' })
     const options = { mode: 'write', log, signal, ...(clock === undefined ? {} : { clock }) } as const
     await using archive = await openArchive(loaded.config, options)
     const result = await runPass(archive, { repos: [], checkOnly: false }, new RecordedProgress(), signal)

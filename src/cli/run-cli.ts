@@ -3,7 +3,7 @@ import type { Clock } from '../clock-port.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig, type LoadConfigInput } from '../config/load-config.ts'
-import { createLogger, type LogLevel } from '../lib/logger.ts'
+import { createLogger, prettyStream, type LogLevel } from '../lib/logger.ts'
 import type { AlertChannel } from '../alert-port.ts'
 import type { Log } from '../log-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
@@ -168,7 +168,7 @@ class Session implements AsyncDisposable {
       loadConfig: () => (this.#loaded ??= this.#load()),
       openArchive: (mode, options) => this.#open(mode, options),
       openChannels: async () => this.#effects.openChannels((await (this.#loaded ??= this.#load())).config),
-      initArchive: (config) => this.#effects.initArchive(config, this.#log('warn')),
+      initArchive: async (config) => this.#effects.initArchive(config, await this.#log('warn')),
       runService: (onListening) => this.#runService(onListening),
       runServers: (onListening) => this.#runServers(onListening),
       progress: () => this.#progressView(),
@@ -201,7 +201,7 @@ class Session implements AsyncDisposable {
     const archive = await this.#effects.openArchive(loaded.config, {
       ...options,
       mode,
-      log: this.#log('warn'),
+      log: await this.#log('warn'),
       signal: this.#effects.signal,
       onWaiting: (reason, untilMs) => this.#progressView().waiting(reason, untilMs),
     })
@@ -211,22 +211,23 @@ class Session implements AsyncDisposable {
   async #runService(onListening: (servers: ListeningServers) => void): Promise<void> {
     const loaded = await (this.#loaded ??= this.#load())
     const progress = this.#progressView()
-    const log = this.#log(levelOf(loaded.config.log.level))
+    const log = await this.#log(levelOf(loaded.config.log.level))
     const input = { loaded, source: this.#source(), log, progress, onListening }
     await this.#effects.runService(input, this.#effects.signal)
   }
 
   async #runServers(onListening: (servers: ListeningServers) => void): Promise<void> {
     const { config } = await (this.#loaded ??= this.#load())
-    const log = this.#log(levelOf(config.log.level))
+    const log = await this.#log(levelOf(config.log.level))
     await this.#effects.runServers({ config, log, onListening }, this.#effects.signal)
   }
 
-  #log(level: LogLevel): Log {
+  async #log(level: LogLevel): Promise<Log> {
     // On a terminal the display of the work tells each failure in one line; the log would tell it again, with its stack.
     const isTold = this.#command.isWork === true && this.#effects.stderr.isTTY
     const chosen = this.#flags.logLevel ?? (isTold ? 'error' : level)
-    const log = createLogger({ level: chosen, pretty: this.#effects.stderr.isTTY })
+    const stream = this.#effects.stderr.isTTY ? await prettyStream() : undefined
+    const log = createLogger({ level: chosen, stream })
     const clearing =
       (write: Log['info']): Log['info'] =>
       (fields, message) => {

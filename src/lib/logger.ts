@@ -1,19 +1,22 @@
-import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino'
-import { build } from 'pino-pretty'
+import { destination, pino, stdSerializers, stdTimeFunctions, type DestinationStream } from 'pino'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Log } from '../log-port.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+/** Log lines in a readable form on stderr, for people. What makes it is loaded only here: most calls need none of it. */
+export async function prettyStream(): Promise<DestinationStream> {
+  const { build } = await import('pino-pretty')
+  return build({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss' })
+}
+
 /**
- * The program's log: JSON lines on stderr, or a readable form for a terminal. Written synchronously, so that the last
+ * The program's log: JSON lines on stderr, unless another stream takes them. Written synchronously, so that the last
  * lines before a crash are there. Fields that may hold a secret are cut out whatever calls it.
  */
-export function createLogger(options: { level: LogLevel; pretty: boolean }): Log {
-  const stream = options.pretty
-    ? build({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss' })
-    : destination({ dest: 2, sync: true })
+export function createLogger(options: { level: LogLevel; stream?: DestinationStream | undefined }): Log {
+  const stream = options.stream ?? destination({ dest: 2, sync: true })
   return pino(
     {
       level: options.level,

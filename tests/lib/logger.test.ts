@@ -10,7 +10,7 @@ function logged(program: string): Record<string, unknown>[] {
   const source = `
     import { createLogger } from './src/lib/logger.ts'
     import { ArchiveError } from './src/domain/errors.ts'
-    const log = createLogger({ level: 'info', pretty: false })
+    const log = createLogger({ level: 'info' })
     ${program}`
   const words = ['--input-type=module-typescript', '--eval', source]
   const run = spawnSync(process.execPath, words, { encoding: 'utf8', cwd: ROOT })

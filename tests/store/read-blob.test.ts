@@ -17,7 +17,7 @@ const NOW = Number.MAX_SAFE_INTEGER
 
 async function held(t: TestContext) {
   const root = join(await mkdtemp(join(tmpdir(), 'weightvault-read-')), 'archive')
-  const log = createLogger({ level: 'silent', pretty: false })
+  const log = createLogger({ level: 'silent' })
   await initArchive(root, log)
   const { archiveId } = await openArchiveFolder(root, { create: false, log })
   const hashPool = new HashPool()

@@ -43,7 +43,7 @@ export class RunningService implements AsyncDisposable {
     await writeFile(file, configText(hub, yaml))
     const source = { flags: { config: file }, env: {}, cwd: folder, homeDir: folder }
     const loaded = await loadConfig(source, new AbortController().signal)
-    const log = createLogger({ level: 'silent', pretty: false })
+    const log = createLogger({ level: 'silent' })
     return new RunningService(folder, async (service, stopping) => {
       const { progress } = service
       await runService({ loaded, source, log, progress, clock }, stopping)

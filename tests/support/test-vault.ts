@@ -132,6 +132,6 @@ export async function openAt(folder: string, clock: Clock, deadlines: Partial<De
     { flags: { config: join(folder, 'weightvault.yaml') }, env: {}, cwd: folder, homeDir: folder },
     never,
   )
-  const log = createLogger({ level: 'silent', pretty: false })
+  const log = createLogger({ level: 'silent' })
   return openArchive(loaded.config, { mode: 'write', log, signal: never, clock, deadlines })
 }

@@ -18,8 +18,17 @@ import { isToldAsPurged } from './probe-bytes.ts'
  * refuses, and waits for its next try otherwise. Never throws: a bug ends the run.
  */
 export async function settleFailure(run: JobRun, job: Job, error: unknown): Promise<void> {
+  await endOnBug(run, () => settle(run, job, error))
+}
+
+/** Gives back jobs that were not begun, as if they had not been leased. Never throws: a bug ends the run. */
+export async function giveBack(run: JobRun, jobs: readonly Job[]): Promise<void> {
+  await endOnBug(run, () => run.deps.catalog.releaseJobs(jobs.map((job) => job.jobId)))
+}
+
+async function endOnBug(run: JobRun, work: () => Promise<void>): Promise<void> {
   try {
-    await settle(run, job, error)
+    await work()
   } catch (bug) {
     run.bug ??= bug instanceof Error ? bug : new Error(String(bug))
   }

@@ -11,16 +11,16 @@ import { announce, nowIso } from './deps.ts'
 import { limitsOf, measureRoom, takeRoom } from './disk-room.ts'
 import { HeldBack } from './download-blob.ts'
 import { bucketOf, leaseBasics, type JobRun } from './job-run.ts'
-import { settleFailure } from './settle-failure.ts'
+import { giveBack, settleFailure } from './settle-failure.ts'
 import { noteRefusal, trySources } from './try-sources.ts'
 import { attest, setAside } from './verify-blob.ts'
 
 /** Contents on their way at the same time; the hub's connections are fewer, so that one is always ready for the next request. */
 const PARALLEL_REQUESTS = 24
 /** Leased at once and not settled: enough that a shared fsync and a shared transaction serve many. */
-const MAX_ACTIVE = 384
+const MAX_ACTIVE = 768
 /** More are leased when so few are left. */
-const LOW_WATER = 192
+const LOW_WATER = 384
 const MAX_COMPLETED_TOGETHER = 256
 /** A transaction costs an fsync of the catalog, and nobody waits for one file of many. */
 const GATHER_COMPLETED_MS = 40
@@ -99,19 +99,28 @@ export class SmallLane implements AsyncDisposable {
     await this.#intake[Symbol.asyncDispose]()
   }
 
-  /** As many of what waits as may be on their way. */
+  /** As many of what waits as may be on their way; when nothing may begin any more, all of it is given back. */
   #begin(): void {
+    const { signal, result } = this.#run
+    if (signal.aborted || result.stoppedBy !== undefined) {
+      const jobs = this.#queued.splice(0)
+      if (jobs.length > 0) this.#track(jobs, giveBack(this.#run, jobs))
+    }
     while (this.#arriving < PARALLEL_REQUESTS) {
       const job = this.#queued.shift()
       if (job === undefined) return
       this.#arriving += 1
-      const working = this.#work(job).finally(() => {
-        this.#run.running.delete(job.key)
-        this.#working.delete(working)
-        if (this.active === 0 || (!this.#isDry && this.active <= LOW_WATER)) this.#run.changes.wake()
-      })
-      this.#working.add(working)
+      this.#track([job], this.#work(job))
     }
+  }
+
+  #track(jobs: readonly Job[], work: Promise<void>): void {
+    const working = work.finally(() => {
+      for (const { key } of jobs) this.#run.running.delete(key)
+      this.#working.delete(working)
+      if (this.active === 0 || (!this.#isDry && this.active <= LOW_WATER)) this.#run.changes.wake()
+    })
+    this.#working.add(working)
   }
 
   async #work(job: Job): Promise<void> {

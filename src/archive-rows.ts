@@ -66,6 +66,14 @@ export interface RepoRow {
   readonly snapshots: readonly SnapshotRow[]
 }
 
+/** The process that may write in an archive, as it said itself. */
+export interface ArchiveWriter {
+  readonly pid: number
+  readonly host: string
+  /** ISO time. */
+  readonly startedAt: string
+}
+
 /** Filters of `list`; all given ones must match. */
 export interface RepoFilter {
   readonly format?: string

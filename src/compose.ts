@@ -3,7 +3,7 @@ import type { Catalog } from './catalog-port.ts'
 import type { AlertChannel } from './alert-port.ts'
 import type { Clock } from './clock-port.ts'
 import { settingsOf, type Config } from './config/config.ts'
-import { acquireArchiveLock } from './db/archive-lock.ts'
+import { acquireArchiveLock, readArchiveWriter } from './db/archive-lock.ts'
 import { openCatalog } from './db/open-catalog.ts'
 import { ArchiveError, type ErrorCode } from './domain/errors.ts'
 import type { HubSource } from './hub-port.ts'
@@ -102,6 +102,7 @@ export async function openArchive(config: Config, options: OpenOptions): Promise
     writable,
     ...(refusal === undefined ? {} : { refusal }),
     service,
+    writer: () => readArchiveWriter(root),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }

@@ -1,3 +1,4 @@
+import type { ArchiveWriter } from './archive-rows.ts'
 import type { AlertChannel } from './alert-port.ts'
 import type { BlobStore } from './blob-port.ts'
 import type { Catalog } from './catalog-port.ts'
@@ -34,6 +35,8 @@ export interface OpenedArchive extends AsyncDisposable {
   readonly refusal?: ArchiveError
   /** The running service of this archive, when there is one. */
   readonly service: ServiceLink | undefined
+  /** The process that writes in the archive now, be it a service or one pass; undefined when none does. */
+  readonly writer: () => Promise<ArchiveWriter | undefined>
 }
 
 /** Result of one pass, the shape of `sync --json`. */

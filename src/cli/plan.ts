@@ -71,7 +71,11 @@ async function pollIfDue(context: CommandContext, archive: OpenedArchive): Promi
   if (!isDue) return
   if (!archive.writable) {
     const isDisk = archive.refusal !== undefined && archive.refusal.code !== 'ARCHIVE_LOCKED'
-    const reason = isDisk ? `not polled: ${archive.refusal.message}` : 'the running service polls by itself'
+    const other =
+      archive.service === undefined
+        ? 'not polled: another command works in the archive'
+        : 'the running service polls by itself'
+    const reason = isDisk ? `not polled: ${archive.refusal.message}` : other
     context.note(`${reason}; this plan is what is known`)
     return
   }

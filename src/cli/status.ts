@@ -1,4 +1,4 @@
-import type { CatalogTotals } from '../archive-rows.ts'
+import type { ArchiveWriter, CatalogTotals } from '../archive-rows.ts'
 import { DAMAGE_EVENTS, damageSeen, type DamageSeen } from '../domain/open-damage.ts'
 import { displayName } from '../domain/file-name.ts'
 import { formatDuration, formatRate, formatSize } from '../lib/units.ts'
@@ -32,6 +32,8 @@ export const statusCommand: Command = {
 
 interface Status {
   readonly activity: ActivityReport | undefined
+  /** Who writes in the archive: the service, or another command. */
+  readonly writer: ArchiveWriter | undefined
   readonly totals: CatalogTotals
   readonly watches: readonly WatchRow[]
   readonly isPaused: boolean
@@ -44,19 +46,20 @@ interface Status {
 async function status(context: CommandContext): Promise<Outcome> {
   const archive = await context.openArchive('read')
   const { catalog } = archive
-  const [totals, states, isPaused, stored, activity, damageEvents, channels] = await Promise.all([
+  const [totals, states, isPaused, stored, activity, writer, damageEvents, channels] = await Promise.all([
     catalog.totals(),
     catalog.watchStates(),
     catalog.isPaused(),
     measureStored(archive, new Map()),
     readActivity(archive, context.signal),
+    archive.writer(),
     catalog.events({ types: DAMAGE_EVENTS, limit: MAX_DAMAGE_READ }),
     readChannelRows(archive),
   ])
   const { usedBytes, freeBytes } = stored
   const watches = watchRows(archive, states)
   const damage = damageSeen(damageEvents)
-  const found: Status = { activity, totals, watches, isPaused, usedBytes, freeBytes, damage, channels }
+  const found: Status = { activity, writer, totals, watches, isPaused, usedBytes, freeBytes, damage, channels }
   return outcome(statusJson(archive, found), (screen) => statusText(archive, found, screen))
 }
 
@@ -67,11 +70,12 @@ export function watchRows(archive: Pick<OpenedArchive, 'settings'>, states: read
 }
 
 function statusJson(archive: OpenedArchive, found: Status): unknown {
-  const { activity, totals, isPaused, usedBytes, freeBytes } = found
+  const { activity, writer, totals, isPaused, usedBytes, freeBytes } = found
   const { settings } = archive
   return {
     archive: archive.root,
     service: activity === undefined ? { running: false } : { running: true, ...activity },
+    writer: writer ?? null,
     queue: {
       paused: isPaused,
       ready: totals.jobsReady,
@@ -106,7 +110,7 @@ function statusText(archive: OpenedArchive, found: Status, screen: Screen): stri
   const { settings } = archive
   const share = settings.budgetBytes === 0 ? 100 : Math.round((usedBytes / settings.budgetBytes) * 100)
   const facts: [string, string][] = [
-    ['service', serviceText(found.activity, screen)],
+    ['service', serviceText(found, screen)],
     ['archive', harmless(archive.root)],
     [
       'holds',
@@ -144,7 +148,12 @@ export function damageText({ found, lastAt, open }: DamageSeen, nowMs: number): 
   return `${text}; ${counted(open, 'blob')} not repaired yet: "weightvault verify" says which`
 }
 
-function serviceText(activity: ActivityReport | undefined, { palette, nowMs }: Screen): string {
+function serviceText({ activity, writer }: Status, { palette, nowMs }: Screen): string {
+  if (activity === undefined && writer !== undefined) {
+    const since = `started ${ago(writer.startedAt, nowMs)}`
+    const who = `process ${writer.pid} on ${displayName(writer.host)}, ${since}`
+    return `${palette.attention('not running')}, but another command works in the archive (${who})`
+  }
   if (activity === undefined) return `${palette.attention('not running')} ("weightvault run" starts it)`
   const since = `for ${formatDuration(Math.max(0, nowMs - Date.parse(activity.startedAt)))}`
   const waiting = activity.waiting === undefined ? '' : `; waiting: ${displayName(activity.waiting.reason)}`

@@ -2,11 +2,12 @@ import { lstat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import type { ArchiveWriter } from '../archive-rows.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { isErrno, readRegularFile, replaceFileDurably, unlinkIfThere } from '../lib/fs-durable.ts'
 
 const LOCK_NAME = 'weightvault.lock'
-/** Who holds the lock, for people; never consulted to decide anything. */
+/** Who holds the lock, for people; whether anybody holds it only the lock itself tells. */
 const HOLDER_NAME = 'weightvault.lock.json'
 const MAX_HOLDER_BYTES = 4096
 
@@ -30,6 +31,28 @@ export async function acquireArchiveLock(root: string): Promise<AsyncDisposable>
   }
 }
 
+/**
+ * The process that may write in an archive now, this one or another; undefined when none does. The lock is looked at
+ * only where its holder left a note: looking would refuse it, for a moment, to a process that starts.
+ */
+export async function readArchiveWriter(root: string): Promise<ArchiveWriter | undefined> {
+  const holder = await readHolder(root)
+  return holder !== undefined && isLocked(join(root, LOCK_NAME)) ? holder : undefined
+}
+
+function isLocked(path: string): boolean {
+  let database: Database.Database | undefined
+  try {
+    database = new Database(path, { timeout: 0, readonly: true, fileMustExist: true })
+    database.prepare('SELECT COUNT(*) FROM sqlite_schema').get()
+    return false
+  } catch (error) {
+    return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
+  } finally {
+    database?.close()
+  }
+}
+
 async function lockFile(root: string, path: string): Promise<Database.Database> {
   let database: Database.Database | undefined
   try {
@@ -49,12 +72,14 @@ async function lockError(root: string, error: unknown): Promise<Error> {
   const code = error instanceof Database.SqliteError ? error.code : 'none'
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
     const holder = await readHolder(root)
-    return new ArchiveError('ARCHIVE_LOCKED', `${root} is in use by ${holder.text}`, {
+    const who =
+      holder === undefined ? 'another process' : `process ${holder.pid} on ${holder.host}, started ${holder.startedAt}`
+    return new ArchiveError('ARCHIVE_LOCKED', `${root} is in use by ${who}`, {
       cause: error,
       hint:
         'Only one process may write in an archive. Commands that only read work beside it; the others go through the ' +
         'running service. The lock is free as soon as that process ends.',
-      details: { root, ...holder.facts },
+      details: { root, ...holder },
     })
   }
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN') || code === 'SQLITE_PERM') {
@@ -88,14 +113,14 @@ async function writeHolder(root: string): Promise<void> {
   await replaceFileDurably(join(root, HOLDER_NAME), Buffer.from(text)).catch(() => undefined)
 }
 
-async function readHolder(root: string): Promise<{ text: string; facts: Record<string, unknown> }> {
+/** undefined where no note can be read. One that a killed process left is still there. */
+async function readHolder(root: string): Promise<ArchiveWriter | undefined> {
   try {
     const bytes = await readRegularFile(join(root, HOLDER_NAME), HOLDER_NAME, MAX_HOLDER_BYTES)
     const { pid, host, startedAt } = JSON.parse(String(bytes)) as Record<string, unknown>
-    if (typeof pid !== 'number' || typeof host !== 'string' || typeof startedAt !== 'string')
-      throw new Error('no holder')
-    return { text: `process ${pid} on ${host}, started ${startedAt}`, facts: { pid, host, startedAt } }
+    if (typeof pid !== 'number' || typeof host !== 'string' || typeof startedAt !== 'string') return undefined
+    return { pid, host, startedAt }
   } catch {
-    return { text: 'another process', facts: {} }
+    return undefined
   }
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { acquireArchiveLock } from '../../src/db/archive-lock.ts'
+import { acquireArchiveLock, readArchiveWriter } from '../../src/db/archive-lock.ts'
 import { HANGS_AFTER_MS } from '../support/until.ts'
 
 const CHILD = new URL('./hold-lock.ts', import.meta.url).pathname
@@ -74,4 +74,22 @@ test('an unreadable note about the holder does not hide that the archive is lock
 
 test('a folder that may not be written gives ARCHIVE_READ_ONLY', async () => {
   await assert.rejects(acquireArchiveLock('/proc/self'), { code: 'ARCHIVE_READ_ONLY' })
+})
+
+test('readArchiveWriter tells who holds the lock, and nobody from the note of a killed process', async (t) => {
+  const root = temporaryFolder(t)
+  const nobodyYet = await readArchiveWriter(root)
+  const { child } = await startHolder(t, root)
+
+  const holder = await readArchiveWriter(root)
+
+  assert.equal(nobodyYet, undefined)
+  assert.equal(holder?.pid, child.pid)
+  assert.ok(Date.parse(holder!.startedAt) <= Date.now())
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  assert.ok(readdirSync(root).includes('weightvault.lock.json'), 'the note is still there')
+  assert.equal(await readArchiveWriter(root), undefined)
+  await using _lock = await acquireArchiveLock(root)
+  assert.equal((await readArchiveWriter(root))?.pid, process.pid)
 })

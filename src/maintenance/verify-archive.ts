@@ -8,6 +8,9 @@ import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
 import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
+import type { PipelineDeps } from '../pipeline/deps.ts'
+import { applyPolicyChanges } from '../pipeline/plan-snapshots.ts'
+import { scheduleJobs } from '../pipeline/schedule-jobs.ts'
 import type { Progress } from '../progress-port.ts'
 import type { NewDamage } from '../work-rows.ts'
 import { assertCatalogKnows } from './lost-catalog.ts'
@@ -188,7 +191,15 @@ async function recordDamage(
       if (found === 'corrupt') await archive.blobs.quarantineBlob(entry.sha256, quarantineNote(entry, at), signal)
     }
   }
-  if (damage.size > 0) progress.events(await archive.catalog.recordDamage([...damage.values()], at))
+  if (damage.size === 0) return
+  progress.events(await archive.catalog.recordDamage([...damage.values()], at))
+  await admit({ ...archive, progress }, signal)
+}
+
+/** Until a schedule has seen it, what is wanted again would count as held back by the budget. */
+async function admit(deps: PipelineDeps, signal: AbortSignal): Promise<void> {
+  await applyPolicyChanges(deps, signal)
+  await scheduleJobs(deps, undefined)
 }
 
 type DamagedFile = VerifyResult['corrupt'][number]

@@ -113,3 +113,21 @@ test('verifyArchive goes on after a manifest that is gone, and raises the same d
   )
   assert.equal((await vault.eventsOf('fixity-failed')).length, 1)
 })
+
+test('verifyArchive leaves what it wants again admitted or held as the budget has it, before any pass', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', {
+    card: {},
+    files: [{ path: 'model.gguf', content: generated('a', 400_000), lfs: true }],
+  })
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  const { sha256 } = await hub.world.file('Qwen/A-1B', 'model.gguf')
+  const hold = async () =>
+    (await vault.archive.catalog.repoRow({ type: 'model', name: 'Qwen/A-1B' as never }))?.newest?.hold
+  await rm(blobPath(vault, sha256), { force: true })
+
+  assert.equal((await verify(vault)).missing.length, 1)
+
+  assert.equal(await hold(), 'none')
+})

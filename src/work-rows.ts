@@ -159,6 +159,8 @@ export interface PlanRow {
   readonly reason: DecisionReason
   readonly detail: string
   readonly hold: HoldReason
+  /** ISO time of the next try of a wanted file that failed and waits; undefined for any other. */
+  readonly nextTryAt: string | undefined
 }
 
 /** Sums of the plan over the whole archive. */

@@ -87,7 +87,7 @@ async function* jsonRows(archive: OpenedArchive, taken: boolean, signal: AbortSi
   for await (const row of eachPlanRow(archive.catalog, taken, signal)) {
     const { commit, path, size, reason, detail } = row
     const hold = taken ? holdOfFile(row.hold, reason) : 'none'
-    yield { repo: printRepo(row.ref), commit, path, size, reason, detail, hold }
+    yield { repo: printRepo(row.ref), commit, path, size, reason, detail, hold, nextTryAt: row.nextTryAt ?? null }
   }
 }
 
@@ -96,6 +96,8 @@ interface PlanGroup {
   readonly row: PlanRow
   readonly hold: HoldReason
   readonly reasons: Set<string>
+  /** When the first of its files is tried again, where all of them failed before and wait; undefined: now, or when it is not held back any more. */
+  nextTryAt: string | undefined
   /** Whether the files' own sentences differ. */
   isMixed: boolean
   files: number
@@ -112,7 +114,8 @@ async function planText(
   const { palette } = screen
   const parts = [await headText(archive, totals, screen)]
   for (const taken of [true, false]) {
-    const { groups, isCut } = await groupRows(eachPlanRow(archive.catalog, taken, signal), taken, limit)
+    const rows = eachPlanRow(archive.catalog, taken, signal)
+    const { groups, isCut } = await groupRows(rows, taken, { limit, nowMs: screen.nowMs })
     if (groups.length === 0) continue
     const title = palette.strong(taken ? 'To fetch' : 'Skipped')
     const table = renderTable(planColumns(taken, screen), groups, screen.columns, palette.faint)
@@ -167,25 +170,45 @@ function earlier(a: string | undefined, b: string | undefined): string | undefin
 async function groupRows(
   rows: AsyncIterable<PlanRow>,
   taken: boolean,
-  limit: number,
+  { limit, nowMs }: { limit: number; nowMs: number },
 ): Promise<{ groups: PlanGroup[]; isCut: boolean }> {
   const groups = new Map<string, PlanGroup>()
   for await (const row of rows) {
     const repo = printRepo(row.ref)
     const hold = holdOfFile(row.hold, row.reason)
-    const key = `${repo} ${row.commit} ${hold} ${taken ? '' : row.reason}`
+    const nextTryAt = isAhead(row.nextTryAt, nowMs) ? row.nextTryAt : undefined
+    const key = `${repo} ${row.commit} ${hold} ${nextTryAt !== undefined} ${taken ? '' : row.reason}`
     const group = groups.get(key)
     if (group === undefined) {
       if (groups.size >= limit) return { groups: [...groups.values()], isCut: true }
-      groups.set(key, { repo, row, hold, reasons: new Set([row.reason]), isMixed: false, files: 1, bytes: row.size })
+      groups.set(key, {
+        repo,
+        row,
+        hold,
+        nextTryAt,
+        reasons: new Set([row.reason]),
+        isMixed: false,
+        files: 1,
+        bytes: row.size,
+      })
     } else {
       group.files += 1
       group.bytes += row.size
       if (row.detail !== group.row.detail) group.isMixed = true
       group.reasons.add(row.reason)
+      group.nextTryAt = earlier(group.nextTryAt, nextTryAt)
     }
   }
   return { groups: [...groups.values()], isCut: false }
+}
+
+function isAhead(at: string | undefined, nowMs: number): boolean {
+  return at !== undefined && Date.parse(at) > nowMs
+}
+
+function whenText({ hold, nextTryAt }: PlanGroup, nowMs: number): string {
+  if (hold !== 'none') return `held: ${hold}`
+  return nextTryAt === undefined ? 'now' : `failed, again ${ago(nextTryAt, nowMs)}`
 }
 
 function planColumns(taken: boolean, screen: Screen): Column<PlanGroup>[] {
@@ -211,8 +234,8 @@ function planColumns(taken: boolean, screen: Screen): Column<PlanGroup>[] {
     ...columns,
     {
       header: 'WHEN',
-      text: ({ hold }) => (hold === 'none' ? 'now' : `held: ${hold}`),
-      paint: ({ hold }) => (hold === 'none' ? palette.good : palette.attention),
+      text: (group) => whenText(group, screen.nowMs),
+      paint: ({ hold, nextTryAt }) => (hold === 'none' && nextTryAt === undefined ? palette.good : palette.attention),
     },
   ]
 }

@@ -4,6 +4,7 @@ import { commitOf, pathOfKey, refOf } from './codec.ts'
 import { IS_PENDING } from './conditions.ts'
 import { unpackDetail } from './detail.ts'
 import { holdCode, holdOf } from './hold.ts'
+import { JOB_STATES } from './job-states.ts'
 import { readCounters } from './meta.ts'
 import type { Db } from './schema.ts'
 
@@ -34,7 +35,8 @@ export async function planRows(db: Db, page: PlanPage): Promise<{ rows: PlanRow[
     for (const snapshot of snapshots) {
       const afterKey = cursor?.snapshotId === snapshot.id ? cursor.pathKey : undefined
       const files = await filesOf(db, snapshot.id, { taken: page.taken, afterKey, limit: page.limit - rows.length })
-      for (const file of files) rows.push(planRowOf(snapshot, file))
+      const tries = page.taken ? await nextTries(db, snapshot.id, files) : new Map<string, number>()
+      for (const file of files) rows.push(planRowOf(snapshot, file, tries.get(file.path_key.toString('hex'))))
       const last = files.at(-1)
       const at = { rank: snapshot.rank, snapshotId: snapshot.id }
       if (rows.length >= page.limit && last !== undefined) {
@@ -111,7 +113,24 @@ async function filesOf(
   return query.execute()
 }
 
-function planRowOf(snapshot: PlannedSnapshot, file: PlannedFile): PlanRow {
+/** By path key, in hex: when those of these files that failed and wait are tried again, in milliseconds. */
+async function nextTries(db: Db, snapshotId: number, files: readonly PlannedFile[]): Promise<Map<string, number>> {
+  const [first, last] = [files[0], files.at(-1)]
+  if (first === undefined || last === undefined) return new Map()
+  const rows = await db
+    .selectFrom('job_files')
+    .innerJoin('jobs', 'jobs.id', 'job_files.job_id')
+    .select(['job_files.path_key', 'jobs.until_ms'])
+    .where('job_files.snapshot_id', '=', snapshotId)
+    .where('job_files.is_small', 'in', [0, 1])
+    .where('job_files.path_key', '>=', first.path_key)
+    .where('job_files.path_key', '<=', last.path_key)
+    .where('jobs.state', '=', JOB_STATES.waiting)
+    .execute()
+  return new Map(rows.map((row) => [row.path_key.toString('hex'), row.until_ms]))
+}
+
+function planRowOf(snapshot: PlannedSnapshot, file: PlannedFile, nextTryMs: number | undefined): PlanRow {
   const path = pathOfKey(file.path_key)
   return {
     ref: refOf(snapshot),
@@ -121,6 +140,7 @@ function planRowOf(snapshot: PlannedSnapshot, file: PlannedFile): PlanRow {
     reason: DECISION_REASONS[file.reason] ?? 'not-decided',
     detail: unpackDetail(file.text, path),
     hold: holdOf(snapshot.hold),
+    nextTryAt: nextTryMs === undefined ? undefined : new Date(nextTryMs).toISOString(),
   }
 }
 

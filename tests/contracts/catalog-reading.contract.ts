@@ -120,6 +120,20 @@ export function catalogReadingContract(name: string, open: OpenEmptyCatalog): vo
       }
     })
 
+    test('`planRows` says when a file that failed is tried again', async () => {
+      await using catalog = await open()
+      await addListed(catalog, 'Qwen/A', [largeFile('a'), largeFile('b')], [])
+      await catalog.applySchedule([{ snapshotId: 1, rank: 0, hold: 'none' }])
+      const job = await catalog.leaseJob({ nowMs: 0, smallOnly: false })
+      await catalog.failJob(job?.jobId ?? -1, 'REPO_GATED', 5000, [])
+
+      const { rows } = await catalog.planRows({ after: undefined, limit: 10, taken: true })
+
+      const tries = rows.map(({ path, nextTryAt }) => `${path} ${nextTryAt}`).sort()
+      const other = job?.sources[0]?.path === 'a' ? 'b' : 'a'
+      assert.deepEqual(tries, [`${job?.sources[0]?.path} 1970-01-01T00:00:05.000Z`, `${other} undefined`].sort())
+    })
+
     test('`planRows` visits every wanted and every left file once, in the order of the schedule', async () => {
       await using catalog = await open()
       const files = (repo: string) => ['a', 'b', 'c'].map((path) => largeFile(`${repo}/${path}`))

@@ -134,7 +134,7 @@ class RangeFill {
       try {
         await using body = await asked
         this.#check(body, range)
-        if (lane.mayStay() && this.#mayAskAhead()) {
+        if (lane.mayStay() && !this.#options.whole) {
           next = await this.#claim()
           answer = next && body.ahead(next.start, next.end, this.#signal)
           // It is awaited in its turn; until then its failure is nobody's.
@@ -172,10 +172,6 @@ class RangeFill {
     this.#isAllClaimed = false
   }
 
-  /** Not at the end of a file: there each connection takes what is left when it is free. */
-  #mayAskAhead(): boolean {
-    return !this.#options.whole && this.#unclaimed > this.#lanes.size * SMALLEST_PIECE_BYTES
-  }
 
   async #open(range: PartialRange, lane: Lane): Promise<RangeBody> {
     const endWatch = whenSilent(FAR_MS, () => lane.waits())

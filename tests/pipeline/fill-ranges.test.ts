@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { parseCommitId } from '../../src/domain/digest.ts'
+import { parseRepoName } from '../../src/domain/repo.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { fillRanges } from '../../src/pipeline/fill-ranges.ts'
+import { FAR_MS, LaneBudget } from '../../src/pipeline/lane-budget.ts'
+import type { HubFile, HubSource, PartialFile, PartialRange, RangeBody } from '../../src/ports.ts'
+
+const MIB = 1024 * 1024
+const SIZE = 64 * MIB
+/** When a host answers whoever did not ask more. */
+const GIVES_UP_MS = 10_000
+
+/** A server that answers a request when the test lets it. */
+class SilentHost {
+  /** Answers that are not given yet. */
+  readonly waiting: (() => void)[] = []
+  asked = 0
+  /** Whether requests may be sent ahead. */
+  takesMore = false
+  /** Most requests at the same time. */
+  mostAtOnce = 0
+  readonly #onRequest: (host: SilentHost) => void
+
+  constructor(onRequest: (host: SilentHost) => void) {
+    this.#onRequest = onRequest
+  }
+
+  answerAll(): void {
+    for (const answer of this.waiting.splice(0)) answer()
+  }
+
+  openRange: HubSource['openRange'] = async (_file, start, end) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.waiting.push(resolve)
+    this.asked += 1
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.waiting.length)
+    this.#onRequest(this)
+    await promise
+    return bodyOf(start, end, this.takesMore)
+  }
+}
+
+function bodyOf(start: number, end: number, takesMore: boolean): RangeBody {
+  return {
+    start,
+    end,
+    totalSize: SIZE,
+    into: async (sink) => {
+      for (let left = end - start; left > 0; left -= MIB) sink.filled(Math.min(left, sink.view()!.length))
+    },
+    ahead: takesMore ? (nextStart, nextEnd) => Promise.resolve(bodyOf(nextStart, nextEnd, true)) : () => undefined,
+    chunks: () => assert.fail('bytes go into the sink'),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+/** A file that only counts what came. */
+function countingFile(): PartialFile {
+  const bytes = new Uint8Array(MIB)
+  let claimed = 0
+  const file = { heldBytes: 0, maxRanges: 16, claim: () => Promise.resolve(claim()) }
+  const claim = (): PartialRange | undefined => {
+    if (claimed === SIZE) return undefined
+    let position = claimed
+    claimed += MIB
+    const filled = (count: number): void => {
+      position += count
+      file.heldBytes += count
+    }
+    const [start, end] = [position, claimed]
+    return { start, end, position, view: () => bytes, filled, room: () => Promise.resolve(), release: () => undefined }
+  }
+  return file as unknown as PartialFile
+}
+
+async function fill(host: SilentHost, t: TestContext): Promise<void> {
+  const [name, commit] = [parseRepoName('Qwen/Far'), parseCommitId('a'.repeat(40))]
+  assert.ok(name !== undefined && commit !== undefined)
+  const source: HubFile = { ref: { type: 'model', name }, commit, path: 'model.bin' }
+  const options = {
+    hub: { openRange: host.openRange } as HubSource,
+    source,
+    resolved: { file: source, url: 'https://cdn.example/model.bin', etag: undefined, size: SIZE },
+    size: SIZE,
+    partial: countingFile(),
+    bucket: undefined,
+    budget: new LaneBudget(systemClock),
+    whole: false,
+    onBytes: () => undefined,
+    mayContinue: () => Promise.resolve(),
+  }
+  await fillRanges(options, t.signal)
+  assert.equal(options.partial.heldBytes, SIZE)
+}
+
+test('a host that is silent is asked over sixteen connections before it has answered once', async (t) => {
+  const gaveUp = Promise.withResolvers<void>()
+  const timer = setTimeout(gaveUp.resolve, GIVES_UP_MS)
+  t.after(() => clearTimeout(timer))
+  const host = new SilentHost((asked) => {
+    if (asked.asked >= 16) asked.answerAll()
+    void gaveUp.promise.then(() => asked.answerAll())
+  })
+
+  await fill(host, t)
+
+  assert.equal(host.mostAtOnce, 16)
+})
+
+test('a host that answered at once is near, however long it takes for a later answer', async (t) => {
+  const host = new SilentHost((asked) => {
+    if (asked.asked === 2) setTimeout(() => asked.answerAll(), 2 * FAR_MS)
+    else asked.answerAll()
+  })
+
+  await fill(host, t)
+
+  assert.equal(host.mostAtOnce, 1)
+})
+
+test('what takes long because this process is busy does not make a host far', async (t) => {
+  const host = new SilentHost((asked) => {
+    if (asked.asked > 1) return asked.answerAll()
+    const untilMs = performance.now() + 3 * FAR_MS
+    // The answer is there when the timers have been looked at, which could not be before.
+    setImmediate(() => {
+      while (performance.now() < untilMs);
+      setImmediate(() => setImmediate(() => asked.answerAll()))
+    })
+  })
+
+  await fill(host, t)
+
+  assert.equal(host.mostAtOnce, 1)
+})
+
+test('a connection asks ahead to the end of the file: it never waits for a round trip', async (t) => {
+  const host = new SilentHost((asked) => asked.answerAll())
+  host.takesMore = true
+
+  await fill(host, t)
+
+  assert.equal(host.asked, 1)
+})

@@ -172,7 +172,6 @@ class RangeFill {
     this.#isAllClaimed = false
   }
 
-
   async #open(range: PartialRange, lane: Lane): Promise<RangeBody> {
     const endWatch = whenSilent(FAR_MS, () => lane.waits())
     try {

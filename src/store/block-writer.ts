@@ -11,6 +11,8 @@ const WRITES_AT_ONCE = 2
 /** A sync holds up the writes beside it; so many bytes of each connection, or those of so long, share one. */
 const SYNC_BYTES = 4 * 1024 * 1024
 const SYNC_MS = 1000
+/** How long it is believed that the file is still ours: looking before each write would hold up the disk. */
+const OURS_MS = 25
 
 /** A block, or the beginning of one, in memory on its way to the file. */
 export interface FilledBlock extends Arrived {
@@ -35,6 +37,8 @@ export interface BlockWriterOptions {
   readonly isWhole: () => boolean
   /** The block is in the file, and its memory is not read by any write any more. */
   readonly onWritten: (filled: FilledBlock) => void
+  /** The journal has more blocks: the backlog is smaller. */
+  readonly onNoted: () => void
   /** The block will not be written: something failed before. */
   readonly onDropped: (filled: FilledBlock) => void
   /** The first failure, and whether what was written before is as it was. Never rejects. */
@@ -42,16 +46,20 @@ export interface BlockWriterOptions {
 }
 
 /**
- * Writes the blocks of one file, two writes in flight, notes each in the journal, and makes both durable now and then as
- * they come: a kill costs nothing of what is written, a power cut 4 MiB a connection and what came during a sync. A journal
- * line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the first failure nothing
- * more is written. A block's memory is let go by the end of its own write alone, so their order does not matter.
+ * Writes the blocks of one file, two writes in flight, notes them in the journal while the next are written, and makes both
+ * durable now and then as they come: a kill costs nothing of what is noted, a power cut 4 MiB a connection and what came
+ * during a sync. A journal line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the
+ * first failure nothing more is written. A block's memory is let go by the end of its own write alone, so their order does
+ * not matter.
  */
 export class BlockWriter {
   readonly #options: BlockWriterOptions
   #queue: FilledBlock[] = []
-  /** Blocks added and not yet written. */
+  /** Blocks added and not yet noted. */
   #backlog = 0
+  #unnoted: FilledBlock[] = []
+  #noting: Promise<void> | undefined
+  #oursSinceMs = Number.NEGATIVE_INFINITY
   /** Written since the last sync began. */
   #unsyncedBytes = 0
   #syncedAtMs = Number.NEGATIVE_INFINITY
@@ -78,9 +86,10 @@ export class BlockWriter {
     this.#writing.add(writing)
   }
 
-  /** Waits until everything added is written. */
+  /** Waits until everything added is written and noted. */
   async drain(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing)
+    while (this.#noting !== undefined) await this.#noting
     while (this.#syncing !== undefined) await this.#syncing
   }
 
@@ -96,7 +105,7 @@ export class BlockWriter {
   async #writeAll(): Promise<void> {
     // The first write starts in a later turn: its promise must be known by then.
     await Promise.resolve()
-    const { alone, isWhole, onWritten, onDropped, onFailure } = this.#options
+    const { alone, onWritten, onDropped, onFailure } = this.#options
     let batch: FilledBlock[] = []
     try {
       while (this.#queue.length > 0 && !this.#hasFailed) {
@@ -104,12 +113,9 @@ export class BlockWriter {
         await alone(() => this.#write(batch))
         const written = batch
         batch = []
-        this.#backlog -= written.length
         for (const { length } of written) this.#unsyncedBytes += length
+        this.#note(written)
         for (const filled of written) onWritten(filled)
-        // The end of the file is left to the fsync that has to come anyway.
-        if (!isWhole() && this.#isSyncDue())
-          this.#syncing ??= this.#syncWritten().finally(() => (this.#syncing = undefined))
       }
     } catch (error) {
       this.#hasFailed = true
@@ -119,12 +125,44 @@ export class BlockWriter {
   }
 
   async #write(batch: readonly FilledBlock[]): Promise<void> {
-    const { assertOurs, file, journal } = this.#options
     // First: what is another's now must not be written over.
-    await assertOurs()
+    await this.#lookIfOurs()
     const buffers = batch.map(({ block, length }) => block.bytes.subarray(0, length))
-    await file.write(buffers, batch[0]!.start)
-    await journal.append(batch.map((filled) => [filled.index, filled]))
+    await this.#options.file.write(buffers, batch[0]!.start)
+  }
+
+  async #lookIfOurs(): Promise<void> {
+    const nowMs = performance.now()
+    if (nowMs - this.#oursSinceMs < OURS_MS) return
+    await this.#options.assertOurs()
+    this.#oursSinceMs = nowMs
+  }
+
+  #note(written: readonly FilledBlock[]): void {
+    this.#unnoted.push(...written)
+    this.#noting ??= this.#noteAll()
+  }
+
+  /** Lines that come during one append go into the next. Those of written blocks are worth keeping after a failure, too. */
+  async #noteAll(): Promise<void> {
+    await Promise.resolve()
+    const { journal, isWhole, onNoted, onFailure } = this.#options
+    try {
+      while (this.#unnoted.length > 0) {
+        const noted = this.#unnoted.splice(0)
+        await journal.append(noted.map((filled) => [filled.index, filled]))
+        this.#backlog -= noted.length
+        onNoted()
+        // The end of the file is left to the fsync that has to come anyway.
+        if (!isWhole() && this.#isSyncDue())
+          this.#syncing ??= this.#syncWritten().finally(() => (this.#syncing = undefined))
+      }
+    } catch (error) {
+      this.#hasFailed = true
+      await onFailure(error, 'write')
+    }
+    // At once, for what is added from now on needs another call.
+    this.#noting = undefined
   }
 
   /** The lowest block of the queue and those that follow it in the file. */

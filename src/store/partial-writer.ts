@@ -66,6 +66,7 @@ export class PartialWriter {
       connections: () => this.#connections,
       isWhole: () => this.#blocks.isWhole,
       onWritten: (filled) => this.#onWritten(filled),
+      onNoted: () => context.pool.memory.wake(),
       onDropped: (filled) => this.#onDropped(filled),
       onFailure: async (error, during) => {
         await this.#fail(error, during === 'write' && isErrno(error, ...KEEPS_BYTES))

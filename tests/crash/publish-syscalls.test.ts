@@ -17,7 +17,7 @@ import { Layout } from '../../src/store/layout.ts'
 import { openArchiveFolder } from '../../src/store/marker.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
 import { assertNoWrongBlob, restartAndIngest } from './archive-check.ts'
-import { contentOf } from './contents.ts'
+import { contentOf, CRASH_PIECE_BYTES } from './contents.ts'
 import { runTraced, whyNotTraced, type TracedRun } from './traced-child.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'wv-trace-'))
@@ -91,7 +91,12 @@ test('blocks are written before their lines, and both are made durable while the
   )
 
   assert.ok(lines.length >= 2, plain.calls.join('\n'))
-  for (const index of lines) assert.ok(plain.calls.slice(0, index).some((call) => call.includes(`pwrite64(`)))
+  for (const index of lines) {
+    // A line begins with the number of its block.
+    const start = Number(/"(\d+) /.exec(plain.calls[index]!)?.[1]) * CRASH_PIECE_BYTES
+    const ofBlock = (call: string): boolean => call.includes(`<${part}>`) && call.includes(`, ${start}) = `)
+    assert.ok(plain.calls.slice(0, index).some(ofBlock), `${plain.calls[index]} after its block`)
+  }
   assert.match(plain.calls[lines[0]! - 1]!, /^pwrite64\(/)
   assert.ok(plain.calls[lines[0]! - 1]!.includes(`<${part}>`))
   const [data, names] = [indexOfCall('fdatasync(', `<${part}>`), indexOfCall('fsync(', `<${layout.partial}>`)]

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { parseCommitId } from '../../src/domain/digest.ts'
 import { parseRepoName } from '../../src/domain/repo.ts'
+import type { HubFile, HubSource, RangeBody } from '../../src/hub-port.ts'
+import type { PartialFile, PartialRange } from '../../src/intake-port.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { fillRanges } from '../../src/pipeline/fill-ranges.ts'
 import { FAR_MS, LaneBudget } from '../../src/pipeline/lane-budget.ts'
-import type { HubFile, HubSource, PartialFile, PartialRange, RangeBody } from '../../src/ports.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 64 * MIB

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import type { FileHandle } from 'node:fs/promises'
 import { test } from 'node:test'
-import { BlockWriter } from '../../src/store/block-writer.ts'
+import { BlockWriter, type BlockWriterOptions } from '../../src/store/block-writer.ts'
 import type { DirectFile } from '../../src/store/direct-file.ts'
 import type { PieceJournal } from '../../src/store/piece-journal.ts'
+import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
 
 /** A writer over a disk that only counts: what it was given, and how much of that a power cut may take. */
-function countingWriter(): { writer: BlockWriter; disk: { written: number; atRisk: number; most: number } } {
+function countingWriter(options: Partial<BlockWriterOptions> = {}): {
+  writer: BlockWriter
+  disk: { written: number; atRisk: number; most: number }
+} {
   const disk = { written: 0, atRisk: 0, most: 0 }
   const handle = { datasync: () => Promise.resolve().then(() => void (disk.atRisk = 0)) }
   const file = {
@@ -32,18 +36,108 @@ function countingWriter(): { writer: BlockWriter; disk: { written: number; atRis
     connections: () => 2,
     isWhole: () => false,
     onWritten: () => undefined,
+    onNoted: () => undefined,
     onDropped: () => undefined,
     onFailure: () => assert.fail('nothing fails here'),
+    ...options,
   })
   return { writer, disk }
 }
 
+function addBlock(writer: BlockWriter, index: number): void {
+  const block = { offset: 0, bytes: new Uint8Array(MIB) }
+  writer.add({ index, start: index * MIB, block, length: MIB, crc: 0 })
+}
+
+/** A journal whose lines are written when the test says so. */
+function heldJournal(): {
+  journal: PieceJournal
+  appends: { indexes: number[]; settle: PromiseWithResolvers<void> }[]
+} {
+  const appends: { indexes: number[]; settle: PromiseWithResolvers<void> }[] = []
+  const append: PieceJournal['append'] = (lines) => {
+    const settle = Promise.withResolvers<void>()
+    appends.push({ indexes: Array.from(lines, ([index]) => index), settle })
+    return settle.promise
+  }
+  return { journal: { append, sync: () => Promise.resolve() } as unknown as PieceJournal, appends }
+}
+
+test('blocks are written while others are noted, and a kill would lose them until they are', async () => {
+  const { journal, appends } = heldJournal()
+  let noted = 0
+  const { writer, disk } = countingWriter({ journal, onNoted: () => void (noted += 1) })
+
+  for (let index = 0; index < 6; index += 1) {
+    addBlock(writer, index)
+    await until('the block is written', () => disk.written === (index + 1) * MIB)
+  }
+  assert.deepEqual([writer.backlog, noted], [6, 0])
+
+  let isDrained = false
+  const drained = writer.drain().then(() => (isDrained = true))
+  appends[0]!.settle.resolve()
+  await until('the next append', () => appends.length === 2)
+  assert.deepEqual(
+    appends.map(({ indexes }) => indexes),
+    [[0], [1, 2, 3, 4, 5]],
+  )
+  assert.deepEqual([writer.backlog, noted, isDrained], [5, 1, false])
+  appends[1]!.settle.resolve()
+  await drained
+  assert.deepEqual([writer.backlog, noted], [0, 2])
+  addBlock(writer, 6)
+  await until('a later block is noted, too', () => appends.length === 3)
+})
+
+test('what was written before a write failed is noted', async () => {
+  const { journal, appends } = heldJournal()
+  let writes = 0
+  const failures: unknown[] = []
+  const { writer } = countingWriter({
+    journal,
+    file: {
+      write: () => (++writes === 3 ? Promise.reject(new Error('the disk is full')) : Promise.resolve()),
+    } as unknown as DirectFile,
+    onFailure: async (error) => void failures.push(error),
+  })
+
+  for (const index of [0, 2, 4]) addBlock(writer, index)
+  await until('the third write failed', () => failures.length === 1)
+  appends[0]!.settle.resolve()
+  await until('both others are noted', () => appends.length === 2 || writer.backlog < 2)
+  appends[1]?.settle.resolve()
+  await writer.drain()
+
+  assert.deepEqual(
+    appends.flatMap(({ indexes }) => indexes),
+    [0, 2],
+  )
+})
+
+test('whether the file is still ours is looked at again and again, and nothing is written once it is not', async () => {
+  let looks = 0
+  const failures: unknown[] = []
+  const { writer, disk } = countingWriter({
+    assertOurs: () => (++looks === 3 ? Promise.reject(new Error('taken over')) : Promise.resolve()),
+    onFailure: async (error) => void failures.push(error),
+  })
+
+  let written = 0
+  for (let index = 0; failures.length === 0; index += 1) {
+    written = disk.written
+    addBlock(writer, index)
+    await writer.drain()
+  }
+
+  assert.ok(looks === 3 && disk.written === written)
+})
+
 test('a power cut costs a bounded part of a file that is still arriving, and nothing after a sync', async () => {
   const { writer, disk } = countingWriter()
-  const bytes = new Uint8Array(MIB)
 
   for (let index = 0; index < 200; index += 1) {
-    writer.add({ index, start: index * MIB, block: { offset: 0, bytes }, length: MIB, crc: 0 })
+    addBlock(writer, index)
     await writer.drain()
   }
 

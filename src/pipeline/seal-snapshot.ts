@@ -73,10 +73,11 @@ async function sealSnapshot(deps: PipelineDeps, snapshot: SnapshotRow, signal: A
       type: 'snapshot-sealed',
       severity: 'info',
       repo: snapshot.ref,
-      at: sealedAt,
+      // A commit that is complete again keeps its manifest, which says when it was first proven.
+      at: nowIso(deps),
       before: null,
       after: snapshot.commit,
-      detail: { revision, coverage, filesHeld: held.files, filesListed, bytesHeld: held.bytes },
+      detail: { revision, coverage, filesHeld: held.files, filesListed, bytesHeld: held.bytes, sealedAt },
     },
   ])
   announce(deps, logged)

@@ -131,3 +131,23 @@ test('verifyArchive leaves what it wants again admitted or held as the budget ha
 
   assert.equal(await hold(), 'none')
 })
+
+test('a commit that is complete again keeps its manifest, and its event tells when that happened', async () => {
+  await using hub = await startSimHub()
+  const commit = hub.world.addRepo('Qwen/A-1B', model('a'))
+  await using vault = await TestVault.open(hub)
+  await vault.sync()
+  const { sha256 } = await hub.world.file('Qwen/A-1B', 'model.safetensors')
+  await rm(blobPath(vault, sha256), { force: true })
+  await verify(vault)
+  const foundAt = (await vault.eventsOf('fixity-failed')).at(-1)!.at
+
+  await vault.sync()
+
+  const [first, again] = await vault.eventsOf('snapshot-sealed')
+  const manifest = await vault.archive.records.readManifest('Qwen/A-1B' as never, commit as never)
+  assert.equal(manifest?.revision, 1)
+  assert.equal(again?.detail['sealedAt'], manifest.sealedAt)
+  assert.ok(manifest.sealedAt <= first!.at)
+  assert.ok(again!.at >= foundAt, `${again!.at} is when it was complete again, after ${foundAt}`)
+})

@@ -9,6 +9,7 @@ import type { Settings } from './domain/settings.ts'
 import { localSocketPath, serveLocally } from './lib/local-socket.ts'
 import type { Log } from './log-port.ts'
 import { ViewKeeper } from './maintenance/update-views.ts'
+import type { OpenedArchive } from './opened-archive.ts'
 import { Activity } from './pipeline/activity.ts'
 import { runAlertLoop } from './pipeline/alert-loop.ts'
 import { answerCommand } from './pipeline/answer-command.ts'
@@ -104,7 +105,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
     hint: (ref) => watches.hint(ref),
     fetchFile: (wanted, until) => takeFile(service.deps, wanted, reschedule, until),
   }
-  await using servers = await startServers(input.loaded.config, opened, asked, signal)
+  await using servers = await startServers(input.loaded.config, withLiveSettings(opened, live), asked, signal)
   input.onListening?.(servers)
   input.log.info({ component: 'service', archive: opened.root, pid: process.pid }, 'service started')
   const isReady = applyPolicies(service, signal)
@@ -127,7 +128,7 @@ export async function runService(input: ServiceInput, stopping: AbortSignal): Pr
 }
 
 /** Work that is under way for days must not go on by a configuration that was replaced. */
-function withLiveSettings(deps: PipelineDeps, live: Readonly<Live>): PipelineDeps {
+function withLiveSettings<Deps extends OpenedArchive | PipelineDeps>(deps: Deps, live: Readonly<Live>): Deps {
   return Object.defineProperties(
     { ...deps },
     {

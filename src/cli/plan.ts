@@ -135,7 +135,8 @@ async function headText(archive: OpenedArchive, totals: PlanTotals, screen: Scre
   const { palette, nowMs } = screen
   const { settings } = archive
   const free = await archive.blobs.freeBytes()
-  const states = await archive.catalog.watchStates()
+  const watched = new Set(settings.watches.map(({ key }) => key))
+  const states = (await archive.catalog.watchStates()).filter(({ watch }) => watched.has(watch))
   const oldest = states.reduce<string | undefined>((least, { lastOkAt }) => earlier(least, lastOkAt), undefined)
   const toFetch =
     totals.filesToFetch === 0
@@ -158,7 +159,7 @@ async function headText(archive: OpenedArchive, totals: PlanTotals, screen: Scre
     isNothing ? palette.strong('Nothing to fetch.') : `${palette.strong(toFetch)}; ${heldBack}.`,
     `Held ${formatSize(totals.bytesHeld)} of a budget of ${formatSize(settings.budgetBytes)}; disk ${formatSize(free)} free, reserve ${formatSize(settings.reserveBytes)}.`,
     `Skipped by policy: ${counted(totals.filesSkipped, 'file')}, ${formatSize(totals.bytesSkipped)}.`,
-    palette.faint(`Last poll ${states.length === 0 ? 'never' : ago(oldest, nowMs)}.`),
+    palette.faint(watched.size === 0 ? 'Nothing is watched.' : `Last poll ${ago(oldest, nowMs)}.`),
   ].join('\n')
 }
 

@@ -12,7 +12,8 @@ import type { WatchState } from '../watch-rows.ts'
 /** What the page shows. */
 export interface Overview {
   readonly totals: CatalogTotals
-  readonly watches: readonly WatchState[]
+  /** The entries of the watch list, each with its state; undefined before its first poll. */
+  readonly watches: readonly { readonly key: string; readonly state: WatchState | undefined }[]
   /** Newest first. */
   readonly events: readonly LoggedEvent[]
   /** ISO time of now. */
@@ -61,14 +62,12 @@ export async function overviewPage({ totals, watches, events, at }: Overview): P
             <th>Result</th>
           </tr>
           ${watches.map(
-            (watch) =>
+            ({ key, state }) =>
               html`<tr>
-                <td>${printWatch(watch.watch)}</td>
-                <td>${watch.repos}</td>
-                <td class="nowrap">${time(watch.lastPollAt)}</td>
-                <td>
-                  ${watch.lastErrorCode === undefined ? 'ok' : `${watch.lastErrorCode} ${watch.lastErrorMessage ?? ''}`}
-                </td>
+                <td>${printWatch(key)}</td>
+                <td>${state?.repos ?? 0}</td>
+                <td class="nowrap">${time(state?.lastPollAt)}</td>
+                <td>${resultText(state)}</td>
               </tr>`,
           )}
         </table>
@@ -100,6 +99,11 @@ export async function overviewPage({ totals, watches, events, at }: Overview): P
       </body>
     </html>`
   return String(await page)
+}
+
+function resultText(state: WatchState | undefined): string {
+  if (state === undefined) return 'not polled yet'
+  return state.lastErrorCode === undefined ? 'ok' : `${state.lastErrorCode} ${state.lastErrorMessage ?? ''}`
 }
 
 function counted(count: number, one: string, many: string): string {

@@ -32,7 +32,7 @@ export interface DashboardOptions {
   readonly port: number
   readonly token: string | undefined
   readonly names: readonly string[]
-  readonly archive: Pick<OpenedArchive, 'catalog' | 'clock'>
+  readonly archive: Pick<OpenedArchive, 'catalog' | 'clock' | 'settings'>
   readonly writeFeed: WriteFeed
   /** What webhooks of the Hub prove themselves with; undefined = they are not listened to. */
   readonly webhookSecret: string | undefined
@@ -78,9 +78,12 @@ function dashboardApp(options: DashboardOptions): Hono<{ Bindings: HttpEnv }> {
 }
 
 async function answerOverview({ archive }: DashboardOptions): Promise<Response> {
-  const { catalog, clock } = archive
+  const { catalog, clock, settings } = archive
   const events = await catalog.events({ limit: EVENTS_ON_THE_PAGE })
-  const [totals, watches] = [await catalog.totals(), await catalog.watchStates()]
+  const totals = await catalog.totals()
+  // The catalog also remembers entries that were removed, and repositories that were named by hand.
+  const states = new Map((await catalog.watchStates()).map((state) => [state.watch, state]))
+  const watches = settings.watches.map(({ key }) => ({ key, state: states.get(key) }))
   const at = new Date(clock.now()).toISOString()
   return new Response(await overviewPage({ totals, watches, events: events.toReversed(), at }), {
     headers: {

@@ -217,3 +217,18 @@ test('an address that others can reach needs the token for feeds; webhooks have 
   assert.deepEqual([health.status, health.text], [200, '{"ok":true}'])
   assert.equal((await dashboard.ask('/healthz', { headers: { host: 'evil.example' } })).status, 421)
 })
+
+test('the page lists the watches of the configuration, and none that was removed or named by hand', async () => {
+  await using vault = await TestVault.open(NOBODY, 'watch: [{ org: Qwen }, { user: unsloth }]\n')
+  const { catalog } = vault.archive
+  for (const watch of ['org:Qwen', 'org:Removed', 'named:By/Hand']) {
+    await catalog.recordPollFailure(watch, new Date().toISOString(), 'HUB_UNREACHABLE', 'no route', [])
+  }
+  await using dashboard = await Dashboard.start({ archive: vault.archive })
+
+  const { text } = await dashboard.ask('/')
+
+  assert.match(text, /<td>org:Qwen<\/td>[^]*?HUB_UNREACHABLE no route/)
+  assert.match(text, /<td>user:unsloth<\/td>[^]*?<td>not polled yet<\/td>/)
+  assert.doesNotMatch(text, /Removed|By\/Hand/)
+})

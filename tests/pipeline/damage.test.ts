@@ -149,5 +149,5 @@ test('a commit that is complete again keeps its manifest, and its event tells wh
   assert.equal(manifest?.revision, 1)
   assert.equal(again?.detail['sealedAt'], manifest.sealedAt)
   assert.ok(manifest.sealedAt <= first!.at)
-  assert.ok(again!.at >= foundAt, `${again!.at} is when it was complete again, after ${foundAt}`)
+  assert.ok(again.at >= foundAt, `${again.at} is when it was complete again, after ${foundAt}`)
 })

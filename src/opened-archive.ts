@@ -75,4 +75,6 @@ export interface VerifyResult {
     readonly witness: Sha256
     readonly source: string
   }[]
+  /** Why the result could not be noted in the catalog: the disk is full. Left out where it was, and where nothing may be written. */
+  readonly notRecorded?: string
 }

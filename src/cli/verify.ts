@@ -58,6 +58,11 @@ function verifyText(result: VerifyResult, screen: Screen): string {
   const shown = lines.slice(0, LINES_FOR_PEOPLE)
   if (lines.length > shown.length) shown.push(`… and ${lines.length - shown.length} more (--json)`)
   const checked = `${counted(result.checkedFiles, 'file')}, ${formatSize(result.checkedBytes)} checked`
+  if (result.notRecorded !== undefined) {
+    shown.push(
+      `${palette.attention('not noted')}  the catalog does not know of this result: ${displayName(result.notRecorded)}`,
+    )
+  }
   if (result.ok && result.checkedFiles === 0) return 'ok: nothing is archived yet, so there was nothing to check'
   if (result.ok) return [...shown, `${palette.good('ok')}: ${checked}; every byte is what its manifest says`].join('\n')
   const found = [

@@ -64,13 +64,14 @@ export async function verifyArchive(
         if (state === 'ok') proven.push(file.sha256)
       }
       note(result, archive, snapshot, file, state)
-      if (proven.length >= RECORD_EVERY) await record(archive, proven.splice(0))
+      if (proven.length >= RECORD_EVERY)
+        await whileThereIsRoom(archive, result, () => record(archive, proven.splice(0)))
     }
   }
-  await record(archive, proven)
+  await whileThereIsRoom(archive, result, () => record(archive, proven))
   if (result.checkedFiles === 0) await assertCatalogKnows(archive)
   result.ok = result.corrupt.length + result.missing.length + result.unreadable.length === 0
-  await recordDamage(archive, result, progress, signal)
+  await whileThereIsRoom(archive, result, () => recordDamage(archive, result, progress, signal))
   return result
 }
 
@@ -163,8 +164,23 @@ function note(
   }
 }
 
+/** A full disk keeps nobody from reading on: what is found counts more than that it can be noted. */
+async function whileThereIsRoom(
+  archive: OpenedArchive,
+  result: Mutable<VerifyResult>,
+  step: () => Promise<void>,
+): Promise<void> {
+  if (!archive.writable || result.notRecorded !== undefined) return
+  try {
+    await step()
+  } catch (error) {
+    if (!(error instanceof ArchiveError) || error.code !== 'DISK_FULL') throw error
+    result.notRecorded = error.message
+  }
+}
+
 async function record(archive: OpenedArchive, proven: readonly Sha256[]): Promise<void> {
-  if (!archive.writable || proven.length === 0) return
+  if (proven.length === 0) return
   await archive.catalog.recordVerified(proven, new Date(archive.clock.now()).toISOString())
 }
 
@@ -178,7 +194,6 @@ async function recordDamage(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!archive.writable) return
   const at = new Date(archive.clock.now()).toISOString()
   const damage = new Map<Sha256, NewDamage>()
   for (const [found, entries] of [

@@ -8,6 +8,8 @@ import {
   rmdirSync,
   rmSync,
   statfsSync,
+  statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -206,6 +208,32 @@ suite('a disk that takes no writes', { concurrency: 2 }, () => {
 
     assert.equal(more.code, 0, more.stdout + more.stderr)
     await assertSound(sandbox, 6)
+  })
+
+  test('full, also for temporary files: verify reads all and tells the damage, noted or not', async (t) => {
+    const disk = mountTmpfs(t, 'size=32m')
+    if (disk === undefined) return
+    await using hub = await hubWith(3, 300_000)
+    await using sandbox = await onDisk(hub, disk)
+    assert.equal((await sandbox.run(['sync'])).code, 0)
+    const [name = ''] = provenBlobs(sandbox.root)
+    rmSync(join(sandbox.root, 'blobs/sha256', name.slice(0, 2), name))
+    const filler = join(disk.at, 'filler')
+    fillUp(filler)
+    const env = { TMPDIR: disk.at }
+
+    for (const slackKiB of [0, 48]) {
+      truncateSync(filler, statSync(filler).size - slackKiB * 1024)
+      const { code, stdout, stderr } = await sandbox.start(['verify'], { env }).ended
+      assert.equal(code, 6, `${slackKiB} KiB: ${stdout}${stderr}`)
+      assert.match(stdout, /damaged: 1 blob missing/)
+      if (slackKiB === 48) assert.match(stdout, /not noted +the catalog does not know.*space/)
+    }
+    rmSync(filler)
+
+    assert.equal((await sandbox.run(['verify'])).code, 6)
+    assert.equal((await sandbox.run(['sync'])).code, 0)
+    assert.equal((await sandbox.run(['verify'])).code, 0)
   })
 
   for (const slackKiB of [0, 200, 1500]) {

@@ -79,6 +79,7 @@ class FolderBlobStore implements BlobStore {
       blockBytes: pieceBytes,
       sequential,
       alone: sequential ? oneAtATime() : (write) => write(),
+      syncAlone: oneAtATime(),
     }
     this.#reader = new BlobReader(this.#layout, (sha256, signal) => this.digest(sha256, signal))
     this.#disk = new ArchiveDisk(this.#layout, archiveId)

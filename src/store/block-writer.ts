@@ -27,6 +27,8 @@ export interface BlockWriterOptions {
   readonly journal: PieceJournal
   /** Around every write: one at a time for all files, where that is wanted. */
   readonly alone: <T>(write: () => Promise<T>) => Promise<T>
+  /** Around every sync while the file arrives: one at a time for all files. */
+  readonly syncAlone: <T>(sync: () => Promise<T>) => Promise<T>
   /** Makes the names of file and journal durable, once. */
   readonly syncName: () => Promise<void>
   /** Throws when the file is no longer ours. */
@@ -48,7 +50,7 @@ export interface BlockWriterOptions {
 /**
  * Writes the blocks of one file, two writes in flight, notes them in the journal while the next are written, and makes both
  * durable now and then as they come: a kill costs nothing of what is noted, a power cut 4 MiB a connection and what came
- * during a sync. A journal line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the
+ * until a sync had its turn and ended. A journal line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the
  * first failure nothing more is written. A block's memory is let go by the end of its own write alone, so their order does
  * not matter.
  */
@@ -188,7 +190,9 @@ export class BlockWriter {
   async #syncWritten(): Promise<void> {
     await Promise.resolve()
     try {
-      if (!this.#hasFailed) await this.sync()
+      await this.#options.syncAlone(async () => {
+        if (!this.#hasFailed) await this.sync()
+      })
       await this.#options.syncName()
     } catch (error) {
       this.#hasFailed = true

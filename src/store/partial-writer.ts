@@ -59,6 +59,7 @@ export class PartialWriter {
       file,
       journal: this.#journal,
       alone: context.alone,
+      syncAlone: context.syncAlone,
       syncName: () => this.#syncName(),
       assertOurs: async () => {
         if (!(await this.#journal.isOurs())) throw this.#takenOver()

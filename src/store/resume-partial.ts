@@ -24,6 +24,8 @@ export interface PartialContext {
   readonly sequential: boolean
   /** Around every write. */
   readonly alone: <T>(write: () => Promise<T>) => Promise<T>
+  /** Around the syncs of files that still arrive: side by side they would take all system threads from the writes. */
+  readonly syncAlone: <T>(sync: () => Promise<T>) => Promise<T>
 }
 
 /** An open partial and what its journal says of it. The final digest proves that; where it fails, the CRCs find why. */

@@ -31,6 +31,7 @@ function countingWriter(options: Partial<BlockWriterOptions> = {}): {
     file: file as unknown as DirectFile,
     journal: journal as unknown as PieceJournal,
     alone: (write) => write(),
+    syncAlone: (sync) => sync(),
     syncName: () => Promise.resolve(),
     assertOurs: () => Promise.resolve(),
     connections: () => 2,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { crc32 } from 'node:zlib'
@@ -87,6 +88,29 @@ for (const connections of [1, 3, 20]) {
     await until(() => (assertAllFree(pool), true))
   })
 }
+
+test('files that arrive side by side are made durable one after the other meanwhile', async (t) => {
+  const { store, layout } = await makeLargeStore(t)
+  await using any = await open(layout.root)
+  const running = { now: 0, most: 0, all: 0 }
+  t.mock.method(Object.getPrototypeOf(any) as FileHandle, 'datasync', async () => {
+    running.now += 1
+    running.all += 1
+    running.most = Math.max(running.most, running.now)
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    running.now -= 1
+  })
+
+  await using partials = new AsyncDisposableStack()
+  const arrive = async (): Promise<void> => {
+    const bytes = randomBytes(20 * MIB)
+    await fillWith(1, partials.use(await store.openPartial(keyOf(bytes), bytes.length, t.signal)), bytes, t)
+  }
+  await Promise.all([arrive(), arrive(), arrive()])
+
+  assert.equal(running.most, 1)
+  assert.ok(running.all > 1, `${running.all} syncs`)
+})
 
 test('connections that stop half way leave what they had; a restart fetches the rest only', async (t) => {
   const { store, reopen } = await makeLargeStore(t)

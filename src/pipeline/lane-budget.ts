@@ -109,7 +109,8 @@ export class LaneBudget {
 
   /** The first request tells how far away the host is. */
   #learnDistance(host: Host, isFar: boolean): void {
-    if (host.isFar !== undefined) return
+    // Several that begin at once hold each other up, with their handshakes for one.
+    if (host.isFar !== undefined || (isFar && host.lanes.size > 1)) return
     host.isFar = isFar
     if (!isFar) return
     host.width = MAX_PER_HOST

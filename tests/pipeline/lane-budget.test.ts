@@ -80,6 +80,17 @@ test('a host that keeps us waiting is tried with many connections at once, and w
   assert.equal(line.lanes.length, 2)
 })
 
+test('connections that begin at the same time say nothing about the distance of their host', () => {
+  const budget = new LaneBudget({ now: () => 1_000_000, sleep: () => Promise.resolve() })
+  const files = [budget.enter('cdn', true), budget.enter('cdn', true)]
+  files[0]?.waits()
+  assert.equal(budget.enter('cdn', false), undefined)
+
+  files[1]?.leave()
+  files[0]?.waits()
+  assert.ok(budget.enter('cdn', false))
+})
+
 test('a host that answers at once is near, however long it takes later', () => {
   const line = new Line(25e6, 25e6)
   line.lanes[0]?.answered()

@@ -50,9 +50,9 @@ export interface BlockWriterOptions {
 /**
  * Writes the blocks of one file, two writes in flight, notes them in the journal while the next are written, and makes both
  * durable now and then as they come: a kill costs nothing of what is noted, a power cut 4 MiB a connection and what came
- * until a sync had its turn and ended. A journal line may outlive its bytes in a power cut: it proves nothing, the final digest does. After the
- * first failure nothing more is written. A block's memory is let go by the end of its own write alone, so their order does
- * not matter.
+ * until a sync had its turn and ended. A journal line may outlive its bytes in a power cut: it proves nothing, the final
+ * digest does. After the first failure nothing more is written. A block's memory is let go by the end of its own write
+ * alone, so their order does not matter.
  */
 export class BlockWriter {
   readonly #options: BlockWriterOptions

@@ -116,6 +116,27 @@ test('what was written before a write failed is noted', async () => {
   )
 })
 
+test('a block that cannot be noted is a failure of the file, after which nothing more is written', async () => {
+  const { journal, appends } = heldJournal()
+  const failures: [message: string, during: string][] = []
+  const dropped: number[] = []
+  const { writer, disk } = countingWriter({
+    journal,
+    onFailure: async (error, during) => void failures.push([(error as Error).message, during]),
+    onDropped: ({ index }) => void dropped.push(index),
+  })
+  addBlock(writer, 0)
+  await until('the journal was asked', () => appends.length === 1)
+
+  appends[0]!.settle.reject(new Error('no space for the line'))
+  await writer.drain()
+  addBlock(writer, 1)
+  await writer.drain()
+
+  assert.deepEqual(failures, [['no space for the line', 'write']])
+  assert.deepEqual([disk.written, dropped], [MIB, [1]])
+})
+
 test('whether the file is still ours is looked at again and again, and nothing is written once it is not', async () => {
   let looks = 0
   const failures: unknown[] = []

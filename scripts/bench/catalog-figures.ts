@@ -9,7 +9,7 @@ const CATALOG_BENCH = fileURLToPath(new URL('catalog.ts', import.meta.url))
 
 /** A catalog with a million files, synchronous=FULL throughout. */
 export async function catalog(options: BenchOptions): Promise<BenchResult> {
-  const [files, repos] = options.quick ? [50_000, 5000] : [1_000_000, 100_000]
+  const [files, repos] = options.quick ? [50_000, 5000] : [1_000_000, 50_000]
   await using folder = await BenchFolder.make()
   const run = await measureNode([CATALOG_BENCH, String(files), String(repos)], folder.path)
   if (run.exitCode !== 0) throw new Error(`catalog.ts ended with ${run.exitCode}: ${run.stderr.slice(-2000)}`)

@@ -18,7 +18,7 @@ import type { ListingRecord } from '../../src/work-rows.ts'
 
 const PAGES_SCRIPT = fileURLToPath(new URL('catalog-pages.ts', import.meta.url))
 const FILES = Number(process.argv[2] ?? 1_000_000)
-const REPOS = Number(process.argv[3] ?? 100_000)
+const REPOS = Number(process.argv[3] ?? 50_000)
 const FILES_PER_SNAPSHOT = 500
 const SNAPSHOTS = Math.ceil(FILES / FILES_PER_SNAPSHOT)
 /** One file in ten is wanted: what makes jobs. */

@@ -13,6 +13,7 @@ import { noteDamage } from './damage.ts'
 import * as adopt from './adopt.ts'
 import * as events from './events.ts'
 import { fileByPath, filesPage } from './files.ts'
+import { failJob, releaseAllLeases, releaseJobs } from './end-leases.ts'
 import * as jobs from './jobs.ts'
 import * as known from './known-repos.ts'
 import { listRepos, repoRow, repoRowById, reposNamed, type RepoPage } from './list-repos.ts'
@@ -108,12 +109,12 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
   }
   failJob(jobId: number, code: string, nextTryMs: number, changes: readonly ChangeEvent[]) {
     return this.write(async (db) => {
-      await jobs.failJob(db, jobId, code, nextTryMs)
+      await failJob(db, jobId, code, nextTryMs)
       return this.append(db, changes)
     })
   }
   releaseJobs(jobIds: readonly number[]) {
-    return this.write((db) => jobs.releaseJobs(db, jobIds))
+    return this.write((db) => releaseJobs(db, jobIds))
   }
   demoteSource(key: ContentKey, repoId: number, notBeforeMs: number, changes: readonly ChangeEvent[]) {
     return this.write(async (db) => {
@@ -122,7 +123,7 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
     })
   }
   releaseAllLeases() {
-    return this.write((db) => jobs.releaseAllLeases(db))
+    return this.write((db) => releaseAllLeases(db))
   }
 
   // seal and verify

@@ -1,13 +1,12 @@
 import { sql, type RawBuilder } from 'kysely'
 import { latestPauseEndMs } from '../domain/back-off.ts'
 import type { ContentKey } from '../domain/listing.ts'
-import type { Job, QueueRow } from '../work-rows.ts'
+import type { Job } from '../work-rows.ts'
 import { contentKeyOfJob, digestOfKey } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
 import { JOB_STATES } from './job-states.ts'
 import { isPaused } from './meta.ts'
 import type { Db } from './schema.ts'
-import { blockSnapshot, COMMIT_GONE } from './snapshots.ts'
 import { sourcesOf } from './sources.ts'
 
 export interface LeaseOptions {
@@ -248,61 +247,4 @@ function jobsOfRepos(db: Db, repos: readonly number[]) {
     .select('job_files.job_id')
     .where('snapshots.repo_id', 'in', repos)
     .where(IS_PENDING)
-}
-
-/** Lets a job wait after a failure. A job that nobody wants any more is gone already; that is no error. */
-export async function failJob(db: Db, jobId: number, code: string, nextTryMs: number): Promise<void> {
-  await db
-    .updateTable('jobs')
-    .set({ state: JOB_STATES.waiting, until_ms: nextTryMs, last_code: code })
-    .where('id', '=', jobId)
-    .execute()
-  if (code === COMMIT_GONE) await blockIfGone(db, jobId)
-}
-
-/** A commit may be unknown for a moment to a Hub that has just been told of it. */
-const TRIES_UNTIL_GONE = 3
-
-/** A commit that was squashed away never comes back. Where others want the same bytes, theirs may be another answer. */
-async function blockIfGone(db: Db, jobId: number): Promise<void> {
-  const job = await db.selectFrom('jobs').select('attempts').where('id', '=', jobId).executeTakeFirst()
-  if (job === undefined || job.attempts < TRIES_UNTIL_GONE) return
-  const wantedBy = await db
-    .selectFrom('job_files')
-    .select('snapshot_id')
-    .distinct()
-    .where('job_id', '=', jobId)
-    .limit(2)
-    .execute()
-  const [only, other] = wantedBy
-  if (only !== undefined && other === undefined) await blockSnapshot(db, only.snapshot_id, COMMIT_GONE)
-}
-
-/** Gives leased jobs back as if they had not been leased. */
-export async function releaseJobs(db: Db, jobIds: readonly number[]): Promise<void> {
-  if (jobIds.length === 0) return
-  await db
-    .updateTable('jobs')
-    .set((eb) => ({ state: JOB_STATES.ready, until_ms: 0, attempts: eb('attempts', '-', 1) }))
-    .where('id', 'in', jobIds)
-    .where('state', '=', JOB_STATES.leased)
-    .execute()
-}
-
-/** Ends every lease. Returns how many there were. */
-export async function releaseAllLeases(db: Db): Promise<number> {
-  const result = await db
-    .updateTable('jobs')
-    .set({ state: JOB_STATES.ready, until_ms: 0 })
-    .where(IS_NOT_READY)
-    .where('state', '=', JOB_STATES.leased)
-    .executeTakeFirst()
-  return Number(result.numUpdatedRows)
-}
-
-export type StoredState = QueueRow['state']
-
-/** The state's name; an unknown number is a job that waits. */
-export function jobStateOf(code: number): StoredState {
-  return code === JOB_STATES.ready ? 'ready' : code === JOB_STATES.leased ? 'leased' : 'waiting'
 }

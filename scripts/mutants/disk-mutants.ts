@@ -194,7 +194,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'I8',
     guard: 'the kept beginning of a block is checked',
-    file: 'src/store/partial-writer.ts',
+    file: 'src/store/begun-blocks.ts',
     find: 'if (bytesRead === kept.length && crc32(bytes) === kept.crc) return',
     replace: 'if (bytesRead === kept.length) return',
     test: STORE,
@@ -218,9 +218,9 @@ export const DISK_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'I9',
     guard: 'who lost a partial to another process writes no more',
-    file: 'src/store/partial-writer.ts',
-    find: 'if (!(await this.#journal.isOurs())) throw this.#takenOver()\n      },',
-    replace: '},',
+    file: 'src/store/partial-owner.ts',
+    find: 'if (!(await this.#journal.isOurs())) throw this.takenOver()',
+    replace: '',
     test: STORE,
   },
   {

@@ -1,15 +1,16 @@
-import { lstat, type FileHandle } from 'node:fs/promises'
-import { crc32 } from 'node:zlib'
+import type { FileHandle } from 'node:fs/promises'
 import type { BlockChecks } from '../blob-port.ts'
-import { ArchiveError, invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import { hashBytes, type FileDigests } from '../lib/hash-files.ts'
+import { BegunBlocks } from './begun-blocks.ts'
+import { BlockAppender } from './block-appender.ts'
 import { BlockClaim, type BegunBlock } from './block-claim.ts'
 import { BlockHasher } from './block-hasher.ts'
 import type { Arrived, BlockMap } from './block-map.ts'
 import { BlockWriter, type FilledBlock } from './block-writer.ts'
 import { DirectFile } from './direct-file.ts'
+import { PartialOwner, type PartialIdentity } from './partial-owner.ts'
 import type { PieceJournal } from './piece-journal.ts'
 import type { OpenedPartial, PartialContext } from './resume-partial.ts'
 import { storeError } from './store-error.ts'
@@ -32,13 +33,12 @@ export class PartialWriter {
   readonly #handle: FileHandle
   readonly #file: DirectFile
   readonly #journal: PieceJournal
+  readonly #owner: PartialOwner
   readonly #blocks: BlockMap
   readonly #writer: BlockWriter
   #hasher: BlockHasher | undefined
-  /** Blocks begun by claims that ended, by index. */
-  readonly #begun = new Map<number, BegunBlock>()
-  #appending: BlockClaim | undefined
-  #appendAt: number | undefined
+  readonly #begun: BegunBlocks
+  readonly #appender: BlockAppender
   /** Ranges that are being filled. */
   #claims = 0
   #isNameDurable = false
@@ -52,7 +52,10 @@ export class PartialWriter {
     this.#handle = opened.handle
     this.#file = file
     this.#journal = opened.journal
+    this.#owner = new PartialOwner(context.layout, this.#path, opened)
     this.#blocks = opened.blocks
+    this.#begun = new BegunBlocks(context.pool.memory, opened)
+    this.#appender = new BlockAppender(opened.blocks, () => this.claim(opened.blocks.blockBytes))
     this.#hasher = this.#startHasher()
     this.#writer = new BlockWriter({
       handle: this.#handle,
@@ -61,9 +64,7 @@ export class PartialWriter {
       alone: context.alone,
       syncAlone: context.syncAlone,
       syncName: () => this.#syncName(),
-      assertOurs: async () => {
-        if (!(await this.#journal.isOurs())) throw this.#takenOver()
-      },
+      assertOurs: () => this.#owner.assertJournal(),
       connections: () => this.#connections,
       isWhole: () => this.#blocks.isWhole,
       onWritten: (filled) => this.#onWritten(filled),
@@ -81,7 +82,7 @@ export class PartialWriter {
   }
 
   get position(): number {
-    return this.#appendAt ?? this.#blocks.position
+    return this.#appender.position
   }
 
   get heldBytes(): number {
@@ -111,7 +112,7 @@ export class PartialWriter {
     this.#assertUsable()
     const run = this.#blocks.claim(Math.floor(maxBytes / this.#blocks.blockBytes))
     if (run === undefined) return undefined
-    const begun = await this.#takeBegun(run.first)
+    const begun = await this.#begun.take(run.first)
     this.#claims += 1
     return new BlockClaim({
       blocks: this.#blocks,
@@ -128,15 +129,7 @@ export class PartialWriter {
   /** Bytes after `position`; waits only when the disk is behind. Those that are held already are passed over. */
   async append(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
     this.#assertUsable()
-    this.#appendAt ??= this.#blocks.position
-    for (let rest = chunk; rest.length > 0;) {
-      const index = Math.floor(this.#appendAt / this.#blocks.blockBytes)
-      const taken = this.#blocks.isHeld(index)
-        ? Math.min(rest.length, this.#blocks.startOf(index) + this.#blocks.lengthOf(index) - this.#appendAt)
-        : await this.#fill(rest, signal)
-      this.#appendAt += taken
-      rest = rest.subarray(taken)
-    }
+    await this.#appender.append(chunk, signal)
   }
 
   /**
@@ -148,7 +141,7 @@ export class PartialWriter {
     await this.#writer.drain()
     this.#assertUsable()
     try {
-      await this.#assertOurs()
+      await this.#owner.assertNamed()
       await this.#handle.chmod(0o440).catch((error: unknown) => {
         // Some network and FAT file systems have no modes.
         if (!isErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP')) throw error
@@ -164,7 +157,7 @@ export class PartialWriter {
     if (!this.#blocks.isWhole) return this.#context.pool.hashFile(this.#path, signal)
     if (this.#blocks.size <= SMALL_BYTES) return hashBytes(await this.#readWhole())
     this.#hasher ??= this.#startHasher()!
-    if (!(await this.#hasher.reads(await this.identity(), signal))) throw this.#takenOver()
+    if (!(await this.#hasher.reads(await this.identity(), signal))) throw this.#owner.takenOver()
     const digests = await this.#hasher.digests(signal)
     this.#hasher.close()
     this.#hasher = undefined
@@ -185,9 +178,8 @@ export class PartialWriter {
   }
 
   /** The file behind the name, as it is now. */
-  async identity(): Promise<{ dev: bigint; ino: bigint; mtimeNs: bigint }> {
-    const { dev, ino, mtimeNs } = await this.#handle.stat({ bigint: true })
-    return { dev, ino, mtimeNs }
+  identity(): Promise<PartialIdentity> {
+    return this.#owner.identity()
   }
 
   /** Makes everything that was accepted durable, unfinished blocks included, so that a resume can start there. */
@@ -206,44 +198,13 @@ export class PartialWriter {
   /** Waits for what is under way and closes; the file stays as it is. */
   async close(): Promise<void> {
     await this.#writer.drain()
-    this.#appending?.release()
-    for (const { block } of this.#begun.values()) this.#context.pool.memory.giveBack(block)
-    this.#begun.clear()
+    this.#appender.release()
+    this.#begun.close()
     this.#hasher?.close()
     this.#hasher = undefined
     await this.#file.close()
     await this.#handle.close()
     await this.#journal.close()
-  }
-
-  async #fill(chunk: Uint8Array, signal: AbortSignal): Promise<number> {
-    this.#appending ??= await this.claim(this.#blocks.blockBytes)
-    const claim = this.#appending
-    invariant(claim !== undefined && claim.position === this.#appendAt, 'bytes are appended where they are missing')
-    await claim.room(signal)
-    const taken = chunk.subarray(0, claim.view()!.length)
-    claim.view()!.set(taken)
-    claim.filled(taken.length)
-    if (claim.position === claim.end) {
-      this.#appending = undefined
-      claim.release()
-    }
-    return taken.length
-  }
-
-  /** What is there of a block that is claimed again: in memory, or on disk since an earlier process. */
-  async #takeBegun(index: number): Promise<BegunBlock | undefined> {
-    const inMemory = this.#begun.get(index)
-    this.#begun.delete(index)
-    if (inMemory !== undefined) return inMemory
-    const kept = this.#blocks.takeBegun(index)
-    const block = kept === undefined ? undefined : this.#context.pool.memory.take()
-    if (kept === undefined || block === undefined) return undefined
-    const bytes = block.bytes.subarray(0, kept.length)
-    const { bytesRead } = await this.#handle.read(bytes, 0, kept.length, this.#blocks.startOf(index))
-    if (bytesRead === kept.length && crc32(bytes) === kept.crc) return { block, ...kept }
-    this.#context.pool.memory.giveBack(block)
-    return undefined
   }
 
   #onFull(filled: FilledBlock): void {
@@ -265,7 +226,7 @@ export class PartialWriter {
 
   #onReleased(index: number, end: number, begun: BegunBlock | undefined): void {
     this.#claims -= 1
-    if (begun !== undefined) this.#begun.set(index, begun)
+    if (begun !== undefined) this.#begun.keep(index, begun)
     for (let each = index; each < end; each += 1) this.#blocks.release(each)
   }
 
@@ -283,12 +244,8 @@ export class PartialWriter {
   }
 
   #writeBegun(): void {
-    this.#appending?.release()
-    this.#appending = undefined
-    for (const [index, begun] of this.#begun) {
-      this.#begun.delete(index)
-      this.#writer.add({ index, start: this.#blocks.startOf(index), ...begun })
-    }
+    this.#appender.release()
+    for (const filled of this.#begun.takeAll()) this.#writer.add(filled)
   }
 
   #startHasher(): BlockHasher | undefined {
@@ -331,30 +288,7 @@ export class PartialWriter {
     return this.#failure
   }
 
-  /** Two processes never finish one file, even where the archive's lock does nothing (some network disks). */
-  async #assertOurs(): Promise<void> {
-    if (!(await this.#journal.isOurs())) throw this.#takenOver()
-    if (!(await isNamed(this.#path, await this.identity()))) throw this.#takenOver()
-  }
-
-  #takenOver(): ArchiveError {
-    const shown = this.#context.layout.shown(this.#path)
-    return new ArchiveError('ARCHIVE_LOCKED', `${shown}: taken over by another process`, {
-      hint: 'Only one process may write in an archive. Stop the other one.',
-    })
-  }
-
   #assertUsable(): void {
     if (this.#failure !== undefined) throw this.#failure
-  }
-}
-
-async function isNamed(path: string, file: { dev: bigint; ino: bigint }): Promise<boolean> {
-  try {
-    const named = await lstat(path, { bigint: true })
-    return named.ino === file.ino && named.dev === file.dev
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
-    throw error
   }
 }

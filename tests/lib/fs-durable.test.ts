@@ -17,6 +17,7 @@ import { test, type TestContext } from 'node:test'
 import { ArchiveError } from '../../src/domain/errors.ts'
 import {
   diskError,
+  fileHolds,
   isErrno,
   linkOnce,
   makeDirectories,
@@ -194,4 +195,20 @@ test('syncDirectory tolerates a folder that cannot be synced, and no file', asyn
   await assert.rejects(syncDirectory(join(folder, 'file')), { code: 'ENOTDIR' })
   await using handle = await open('/proc/self', 'r')
   await assert.rejects(handle.sync(), { code: 'EINVAL' }, 'the folder was one that cannot be synced')
+})
+
+test('fileHolds compares piece by piece: other, missing and further bytes are no match, and no link is followed', async (t) => {
+  const folder = temporaryFolder(t)
+  const path = join(folder, 'record')
+  writeFileSync(path, 'one two')
+  const pieces = (...texts: string[]): Uint8Array[] => texts.map((text) => Buffer.from(text))
+
+  assert.equal(await fileHolds(path, 'record', pieces('one ', 'two')), true)
+  assert.equal(await fileHolds(path, 'record', Buffer.from('one two')), true)
+  for (const other of [pieces('one ', 'tow'), pieces('one ', 'two', '!'), pieces('one '), []]) {
+    assert.equal(await fileHolds(path, 'record', other), false)
+  }
+  assert.equal(await fileHolds(join(folder, 'none'), 'none', []), false)
+  symlinkSync(path, join(folder, 'link'))
+  await assert.rejects(fileHolds(join(folder, 'link'), 'link', pieces('one two')), { code: 'RECORD_INVALID' })
 })

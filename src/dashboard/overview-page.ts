@@ -28,7 +28,7 @@ table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid #8884 }
 td.nowrap, th { white-space: nowrap }
 td.critical { color: #c0392b; font-weight: 600 } td.warning { color: #b9770e; font-weight: 600 }
-td { overflow-wrap: anywhere }
+td { overflow-wrap: anywhere } td:first-child { overflow-wrap: break-word }
 `
 
 /** The page may use this style and nothing else: no script, no image, no frame. */

@@ -75,11 +75,11 @@ async function main(): Promise<void> {
     progress: PROGRESS,
     witness: { lookUp: () => [] },
   } as unknown as PipelineDeps
-  const shared = { bucket: undefined, closed: new Map(), mayContinue: () => Promise.resolve(true) }
+  const shared = { bucket: undefined, mayContinue: () => Promise.resolve(true) }
   const jobs = options.files.map(jobOf)
   const worker = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-      const { digests, source } = await downloadBlob(deps, job, shared, signal)
+      const { digests, source } = await downloadBlob(deps, job, job.sources[0]!, shared, signal)
       await verifyBlob(deps, job, digests, source, signal)
     }
   }

@@ -34,7 +34,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'I4',
     guard: 'the linked ETag and the listing promise the same',
-    file: 'src/pipeline/download-blob.ts',
+    file: 'src/pipeline/transfer-ranges.ts',
     find: 'if (promised !== undefined && resolved.etag?.length === 64 && resolved.etag !== promised) {',
     replace: 'if (false) {',
     test: FAULTS,

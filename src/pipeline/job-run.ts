@@ -4,8 +4,9 @@ import type { ContentKey } from '../domain/listing.ts'
 import { TokenBucket } from '../lib/token-bucket.ts'
 import type { PipelineDeps } from './deps.ts'
 import { unmeasuredRoom, type DiskRoom } from './disk-room.ts'
-import type { Closure, SharedTransfer } from './download-blob.ts'
 import { mayLargeFilesMove } from './schedule-jobs.ts'
+import type { SharedTransfer } from './transfer-ranges.ts'
+import type { Closure } from './try-sources.ts'
 
 /** One file that failed in this run; a repository that refused all of its files is one failure without a path. */
 export interface JobFailure {
@@ -93,7 +94,6 @@ export function sharedOf(run: JobRun): SharedTransfer {
   const { deps } = run
   return {
     bucket: bucketOf(run),
-    closed: run.closed,
     mayContinue: async (job) => (job.isSmall || mayLargeFilesMove(deps)) && !(await deps.catalog.isPaused()),
   }
 }

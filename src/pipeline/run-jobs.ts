@@ -118,7 +118,7 @@ async function runJob(run: JobRun, job: Job): Promise<void> {
   const { deps, result, signal } = run
   try {
     const { digests, source } = await trySources(deps, job, run.closed, signal, async (from) => {
-      const brought = await downloadBlob(deps, { ...job, sources: [from] }, sharedOf(run), signal)
+      const brought = await downloadBlob(deps, job, from, sharedOf(run), signal)
       await verifyBlob(deps, job, brought.digests, from, signal)
       return brought
     })

@@ -9,9 +9,9 @@ import type { Job } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 import { isFsyncFailure, isSecondFsyncFailure } from './disk-pause.ts'
 import { asArchiveError } from './disk-room.ts'
-import { HeldBack } from './download-blob.ts'
 import type { JobFailure, JobRun } from './job-run.ts'
 import { isToldAsPurged } from './probe-bytes.ts'
+import { HeldBack } from './transfer-ranges.ts'
 
 /**
  * What becomes of a job that failed: it is given back when nothing is wrong with it, it stops the run when the disk

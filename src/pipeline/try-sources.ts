@@ -5,10 +5,15 @@ import { printRepo } from '../domain/repo.ts'
 import type { ContentSource } from '../hub-port.ts'
 import type { Job } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
-import type { Closure } from './download-blob.ts'
 
 /** Refusals of a whole repository: its other files would be refused alike. */
 const REPO_REFUSALS: readonly ErrorCode[] = ['REPO_GATED', 'REPO_DISABLED', 'REPO_UNAVAILABLE']
+
+/** A repository's refusal, believed until this time. */
+export interface Closure {
+  readonly refusal: ArchiveError
+  readonly untilMs: number
+}
 
 /** How long the refusal of one file stands for the repository's other files. */
 const CLOSED_MS = 5 * 60_000

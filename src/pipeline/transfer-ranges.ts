@@ -1,0 +1,146 @@
+import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
+import { displayName } from '../domain/file-name.ts'
+import { printRepo } from '../domain/repo.ts'
+import type { HubFile, HubSource, ResolvedFile } from '../hub-port.ts'
+import type { PartialFile } from '../intake-port.ts'
+import type { TokenBucket } from '../lib/token-bucket.ts'
+import type { Job } from '../work-rows.ts'
+import type { PipelineDeps } from './deps.ts'
+import { fillRanges, RangeIgnored, type FillOptions } from './fill-ranges.ts'
+import { LaneBudget } from './lane-budget.ts'
+
+/** How long it is believed that the download may go on. */
+const MAY_CONTINUE_MS = 250
+
+/** Failures in a row without a byte of progress before a source is given up for now. */
+const MAX_FRUITLESS_TRIES = 5
+
+/** What the downloads of one run share. */
+export interface SharedTransfer {
+  readonly bucket: TokenBucket | undefined
+  /** Asked before each request: false when the queue was paused, or the window closed, while a file was on its way. */
+  mayContinue(job: Job): Promise<boolean>
+}
+
+/** Thrown when a download has to wait although nothing is wrong: its bytes are kept, and its job goes back. */
+export class HeldBack extends Error {
+  override readonly name = 'HeldBack'
+}
+
+/** One job's bytes on their way from one source. */
+export interface Transfer {
+  readonly deps: PipelineDeps
+  readonly job: Job
+  readonly source: HubFile
+  readonly shared: SharedTransfer
+  /** Where the source has its bytes; asked for when it is needed first, and again when it has expired. */
+  resolved: ResolvedFile | undefined
+}
+
+/**
+ * Fetches what is missing until the partial is whole. A server that knows no ranges is asked for the whole file.
+ * @throws ArchiveError TRANSFER_*, DISK_*, REPO_*, FILE_UNAVAILABLE, HUB_*; HeldBack
+ */
+export async function fillPartial(transfer: Transfer, partial: PartialFile, signal: AbortSignal): Promise<void> {
+  const isDone = (): boolean => partial.heldBytes === transfer.job.size
+  for (let ignored = 0; ignored <= MAX_FRUITLESS_TRIES; ignored += 1) {
+    try {
+      return await transferRanges(transfer, partial, { isDone, whole: ignored > 0 }, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof RangeIgnored)) throw error
+      // What is here may belong to other bytes, so nothing is appended on trust.
+      await partial.restart()
+    }
+  }
+  throw new ArchiveError('TRANSFER_INTERRUPTED', 'the server sends whole files only, and none arrived whole')
+}
+
+/**
+ * Moves ranges until enough is there. Progress forgives earlier failures; a signed link is renewed when it expires.
+ * @param how.whole one request for everything
+ * @throws ArchiveError as fillPartial; HeldBack, RangeIgnored
+ */
+async function transferRanges(
+  transfer: Transfer,
+  partial: PartialFile,
+  how: { readonly isDone: () => boolean; readonly whole: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const { deps } = transfer
+  let fruitless = 0
+  while (!how.isDone()) {
+    const before = partial.heldBytes
+    await mayContinue(transfer)
+    try {
+      transfer.resolved ??= await resolveChecked(transfer, signal)
+      await fillRanges(fillOptions(transfer, transfer.resolved, partial, how.whole), signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const code = errorCodeOf(error)
+      const mayGoOn = !(error instanceof HeldBack || error instanceof RangeIgnored) && ERROR_CODES[code].retry === 'now'
+      if (!mayGoOn) throw error
+      fruitless = partial.heldBytes > before ? 0 : fruitless + 1
+      if (fruitless >= MAX_FRUITLESS_TRIES) throw error
+      if (code === 'LINK_EXPIRED') transfer.resolved = undefined
+      if (fruitless > 0) await deps.clock.sleep(200 * 2 ** fruitless, signal)
+    }
+  }
+}
+
+function fillOptions(transfer: Transfer, resolved: ResolvedFile, partial: PartialFile, whole: boolean): FillOptions {
+  const { deps, job, source, shared } = transfer
+  let believedUntilMs = 0
+  return {
+    hub: deps.hub,
+    source,
+    resolved,
+    size: job.size,
+    partial,
+    bucket: shared.bucket,
+    budget: budgetOf(deps),
+    whole,
+    onBytes: (bytes) => deps.progress.moved(source, bytes),
+    mayContinue: async () => {
+      const now = deps.clock.now()
+      if (now < believedUntilMs) return
+      await mayContinue(transfer)
+      believedUntilMs = now + MAY_CONTINUE_MS
+    },
+  }
+}
+
+async function mayContinue({ shared, job }: Transfer): Promise<void> {
+  if (!(await shared.mayContinue(job))) throw new HeldBack('the queue was paused or the window closed')
+}
+
+const budgets = new WeakMap<HubSource, LaneBudget>()
+
+/** One for all downloads from a Hub in this process, so that what was learnt about a host is not forgotten. */
+function budgetOf({ hub, clock }: PipelineDeps): LaneBudget {
+  const known = budgets.get(hub)
+  if (known !== undefined) return known
+  const budget = new LaneBudget(clock)
+  budgets.set(hub, budget)
+  return budget
+}
+
+async function resolveChecked({ deps, job, source }: Transfer, signal: AbortSignal): Promise<ResolvedFile> {
+  const resolved = await deps.hub.resolveFile(source, signal)
+  const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
+  if (resolved.size !== undefined && resolved.size !== job.size) {
+    throw new ArchiveError(
+      'HUB_ANSWER_INVALID',
+      `the Hub says ${name} has ${resolved.size} bytes, its listing says ${job.size}`,
+      { hint: 'nothing was stored; it is tried again later' },
+    )
+  }
+  const promised = job.key.startsWith('sha256-') ? job.key.slice('sha256-'.length) : undefined
+  if (promised !== undefined && resolved.etag?.length === 64 && resolved.etag !== promised) {
+    throw new ArchiveError('DIGEST_MISMATCH', `the Hub now promises another SHA-256 for ${name} than its listing did`, {
+      hint: 'nothing was stored; both digests are in the details',
+      details: { promised, now: resolved.etag },
+    })
+  }
+  return resolved
+}

@@ -88,7 +88,7 @@ export interface BlobStore {
    * @throws FILE_UNKNOWN, FIXITY_FAILED, DISK_FAILED, ARCHIVE_MISSING_MARKER
    */
   open(sha256: Sha256, size: number, provenAtMs: number, signal: AbortSignal): Promise<OpenBlob>
-  /** The block checks kept with a blob; undefined where there are none: small blobs, and those of other origin. */
+  /** The block checks kept with a blob; undefined where there are none: small blobs, and where a power cut took them. */
   blockChecks(sha256: Sha256): Promise<BlockChecks | undefined>
   /**
    * Makes the plan's entries below a folder outside the archive: built aside, then given their names, links after what

@@ -18,6 +18,8 @@ export type HashRequest =
       gitOid: GitOidWish
       /** Read it past the page cache, where that can be: what was written so is not in there. */
       isDirect: boolean
+      /** The CRC-32 of each run of so many bytes is wanted with the digests, too. */
+      blockBytes?: number | undefined
     }
   | { kind: 'slice'; session: number; to: number }
   /** The next bytes of the file, taken from the shared memory instead of the file. */
@@ -57,7 +59,7 @@ export type HashResult =
   | { kind: 'opened'; identity: FileIdentity }
   /** `position` is short of the slice's end where the file ends before. */
   | { kind: 'sliced'; position: number; crc: number }
-  | { kind: 'digests'; sha256: string; gitOid: string | undefined; size: number }
+  | { kind: 'digests'; sha256: string; gitOid: string | undefined; size: number; crcs: readonly number[] }
   | {
       kind: 'failed'
       message: string
@@ -77,6 +79,9 @@ interface Session {
   directFd: number | undefined
   readonly sha256: Hash | undefined
   readonly sha1: Hash | undefined
+  readonly blockBytes: number | undefined
+  /** Of the blocks up to `position`; the last may be unfinished. */
+  readonly crcs: number[]
   position: number
 }
 
@@ -110,7 +115,8 @@ async function answer(request: HashRequest, memory: SharedArrayBuffer): Promise<
   if (request.kind === 'slice') return readSlice(session, request.to)
   if (request.kind === 'bytes') return addBytes(session, memory, request.spans)
   const sha256 = session.sha256?.digest('hex') ?? ''
-  return { kind: 'digests', sha256, gitOid: session.sha1?.digest('hex'), size: session.position }
+  const { sha1, position: size, crcs } = session
+  return { kind: 'digests', sha256, gitOid: sha1?.digest('hex'), size, crcs }
 }
 
 function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResult {
@@ -128,6 +134,8 @@ function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResul
       directFd: request.isDirect ? openDirect(request.path, identity) : undefined,
       sha256: hashes ? createHash('sha256') : undefined,
       sha1: withGitOid ? createHash('sha1').update(`blob ${size}\0`) : undefined,
+      blockBytes: request.blockBytes,
+      crcs: [],
       position: 0,
     })
     return { kind: 'opened', identity }
@@ -162,6 +170,7 @@ async function readSlice(session: Session, to: number): Promise<HashResult> {
   try {
     for (let length = await reading; length > 0; length = await reading) {
       const part = bytes.subarray(0, length)
+      noteBlocks(session, part)
       session.position += length
       reading = readPart(session, session.position, to, spare)
       if (session.sha256 === undefined) crc = crc32(part, crc)
@@ -174,6 +183,17 @@ async function readSlice(session: Session, to: number): Promise<HashResult> {
     await reading.catch(() => undefined)
   }
   return { kind: 'sliced', position: session.position, crc }
+}
+
+/** Adds bytes that begin at the session's position to the CRC-32 of their blocks. */
+function noteBlocks({ blockBytes, crcs, position }: Session, part: Uint8Array): void {
+  if (blockBytes === undefined) return
+  for (let at = 0; at < part.length;) {
+    const index = Math.floor((position + at) / blockBytes)
+    const end = Math.min(part.length, (index + 1) * blockBytes - position)
+    crcs[index] = crc32(part.subarray(at, end), crcs[index] ?? 0)
+    at = end
+  }
 }
 
 /** Reads from `position` on, at most to `to`; 0 there and at the end of the file. @throws errno errors */

@@ -14,6 +14,11 @@ export interface FileDigests {
   readonly size: number
 }
 
+/** Digests of a file, and the CRC-32 of each block of it; the last may be shorter. */
+export interface BlockDigests extends FileDigests {
+  readonly crcs: Uint32Array
+}
+
 /** A run of bytes of a file and its CRC-32. */
 export interface Piece {
   readonly length: number
@@ -84,6 +89,20 @@ export class HashPool implements AsyncDisposable {
     try {
       const { size } = await session.identity(signal)
       await session.readTo(size, signal, onBytes)
+      return await session.digests(signal)
+    } finally {
+      session.close()
+    }
+  }
+
+  /** As `hashFile`, with the CRC-32 of each block of so many bytes, read once for both. @throws errno errors */
+  async hashBlocks(path: string, blockBytes: number, signal: AbortSignal): Promise<BlockDigests> {
+    signal.throwIfAborted()
+    const how = { mode: 'digest', size: undefined, gitOid: 'if-small', isDirect: false, blockBytes } as const
+    const session = this.#openSession(path, how)
+    try {
+      const { size } = await session.identity(signal)
+      await session.readTo(size, signal)
       return await session.digests(signal)
     } finally {
       session.close()
@@ -213,11 +232,11 @@ class HashSession implements FileFollower {
     }
   }
 
-  async digests(signal: AbortSignal): Promise<FileDigests> {
+  async digests(signal: AbortSignal): Promise<BlockDigests> {
     await this.identity(signal)
     const result = await untilAborted(this.#worker.ask({ kind: 'digest', session: this.#session }), signal)
-    const { sha256, gitOid, size } = expectKind(result, 'digests')
-    return { sha256, gitOid, size }
+    const { sha256, gitOid, size, crcs } = expectKind(result, 'digests')
+    return { sha256, gitOid, size, crcs: Uint32Array.from(crcs) }
   }
 
   close(): void {

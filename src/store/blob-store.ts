@@ -206,8 +206,8 @@ class FolderBlobStore implements BlobStore {
   }
 
   takeIn(path: string, digests: Digests, method: GiveMethod, signal: AbortSignal): Promise<GiveMethod | 'held'> {
-    const { layout, pool } = this.#context
-    return takeIn({ layout, pool, known: this.#known, store: this }, path, digests, method, signal)
+    const { layout, pool, blockBytes } = this.#context
+    return takeIn({ layout, pool, blockBytes, known: this.#known, store: this }, path, digests, method, signal)
   }
 
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }> {

@@ -31,8 +31,8 @@ export function parseBlockChecks(text: string, sha256: Sha256): BlockChecks | un
 }
 
 /**
- * Keeps the CRC-32 of each block of a blob beside the blobs. Not made durable: what a power cut takes is computed again
- * by whoever reads the blob whole. @throws errno errors
+ * Keeps the CRC-32 of each block of a blob beside the blobs. Not made durable: a power cut may take them,
+ * and the SHA-256 still proves the blob. @throws errno errors
  */
 export async function writeBlockChecks(layout: Layout, sha256: Sha256, checks: BlockChecks): Promise<void> {
   const path = layout.blockChecks(sha256)

@@ -10,7 +10,7 @@ import { isContentOf, type FinishedPartial } from './partial-file.ts'
 import { fixityFailed } from './store-error.ts'
 
 /**
- * Gives a finished partial its blob name: folder made durable → link without replacing → fsync of the folder → partial
+ * Gives a finished partial its blob name: folder made durable → checks of its blocks → link without replacing → fsync of the folder → partial
  * and journal removed. A crash between any two steps leaves a partial that can be published again. On a file system
  * without hard links the partial is moved instead, which the archive's lock makes safe.
  * @throws errno errors; FIXITY_FAILED where something else has the name: it is never overwritten
@@ -26,6 +26,10 @@ export async function publishPartial(
   const partial = layout.partialFile(key)
   await assertUntouched(partial, finished)
   await makeDirectories(layout.blobs, [layout.blobFolderName(digests.sha256)], known)
+  if (digests.size > finished.checks.blockBytes) {
+    // A help for the scrub, never a reason to fail. Before the name: a blob of which a kill took them would be without for good.
+    await writeBlockChecks(layout, digests.sha256, finished.checks).catch(() => undefined)
+  }
   const blob = layout.blob(digests.sha256)
   const outcome = await linkOnce(partial, blob)
   if (outcome === 'exists') await assertSameSize(layout, blob, digests.size)
@@ -35,10 +39,6 @@ export async function publishPartial(
     // The name may vanish in a power cut, so it must not be taken for a held blob now. The bytes stay in the partial.
     if (outcome === 'linked') await unlinkIfThere(blob)
     throw error
-  }
-  if (digests.size > finished.checks.blockBytes) {
-    // A help for the scrub, never a reason to fail.
-    await writeBlockChecks(layout, digests.sha256, finished.checks).catch(() => undefined)
   }
   await unlinkIfThere(partial)
   await unlinkIfThere(layout.pieceJournal(key))

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { parseBlockChecks, printBlockChecks, writeBlockChecks } from '../../src/store/block-checks.ts'
-import { digestsOf } from '../contracts/blob-digests.ts'
-import { makeStore } from './store-fixture.ts'
+import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
+import { makeStore, PIECE_BYTES, temporaryFolder } from './store-fixture.ts'
 
 const { sha256 } = digestsOf(Buffer.from('some blob'))
 const CHECKS = { size: 2500, blockBytes: 1000, crcs: Uint32Array.of(0, 0xffffffff, 0x00c0ffee) }
@@ -17,6 +19,35 @@ test('block checks are read as they were written', async (t) => {
   await writeBlockChecks(layout, sha256, CHECKS)
 
   assert.deepEqual(await store.blockChecks(sha256), CHECKS)
+})
+
+for (const method of ['hardlink', 'copy'] as const) {
+  test(`what is taken in by ${method} has the checks of its blocks`, async (t) => {
+    const { store } = await makeStore(t)
+    const bytes = randomBytes(300 * PIECE_BYTES + 4321)
+    const found = join(temporaryFolder(t), 'found.safetensors')
+    writeFileSync(found, bytes)
+    const digests = { ...digestsOf(bytes), gitOid: undefined }
+
+    assert.equal(await store.takeIn(found, digests, method, t.signal), method)
+
+    const crcs = Array.from({ length: 301 }, (_, at) => crc32(bytes.subarray(at * PIECE_BYTES, (at + 1) * PIECE_BYTES)))
+    const checks = await store.blockChecks(digests.sha256)
+    assert.deepEqual(checks, { size: bytes.length, blockBytes: PIECE_BYTES, crcs: Uint32Array.from(crcs) })
+  })
+}
+
+test('the checks of a blob are there before its name is', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(PIECE_BYTES + 1)
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  await partial.append(bytes, t.signal)
+  const digests = await partial.finish(t.signal)
+  mkdirSync(layout.blob(digests.sha256), { recursive: true })
+
+  await assert.rejects(store.publish(keyOf(bytes), digests, t.signal), { code: 'FIXITY_FAILED' })
+
+  assert.equal((await store.blockChecks(digests.sha256))?.crcs.length, 2)
 })
 
 test('writeBlockChecks that fails leaves nothing behind', async (t) => {

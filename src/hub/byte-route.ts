@@ -1,9 +1,9 @@
-import type { Dispatcher } from 'undici'
 import type { AddressGuard } from './address-guard.ts'
 import { NotPlainError } from './bulk-connection.ts'
 import { BulkPool } from './bulk-pool.ts'
 import { createDispatcher, type ProxyOptions } from './http-agent.ts'
 import { exchange, type ExchangeLimits, type HttpAnswer, type HttpRequest } from './http-exchange.ts'
+import type { Http2Fallback } from './http2-fallback.ts'
 
 /** Connections for the bytes of files, shared by all who are given the same route. */
 export interface ByteRoute {
@@ -28,16 +28,17 @@ export function openByteRoute(guard: AddressGuard, proxy: ProxyOptions | undefin
 }
 
 async function ask(
-  { plain, complete }: { readonly plain: BulkPool | undefined; readonly complete: Pick<Dispatcher, 'dispatch'> },
+  { plain, complete }: { readonly plain: BulkPool | undefined; readonly complete: Http2Fallback },
   request: HttpRequest,
   limits: ExchangeLimits,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
-  if (plain?.suits(request.target) === true) {
+  const { origin } = request.target
+  if (plain?.suits(request.target) === true && !complete.speaksHttp2Only(origin)) {
     try {
       return await plain.fetch(request, limits, signal)
     } catch (thrown) {
-      if (!(thrown instanceof NotPlainError)) throw thrown
+      if (!(thrown instanceof NotPlainError) && !complete.noteRefusal(origin, thrown)) throw thrown
     }
   }
   return exchange(complete, request, limits, signal)

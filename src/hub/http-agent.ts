@@ -1,6 +1,7 @@
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, errors } from 'undici'
+import { Agent, buildConnector, Client, type Dispatcher, EnvHttpProxyAgent, errors, Pool } from 'undici'
 import { AddressRefusedError } from '../lib/private-address.ts'
 import type { AddressGuard } from './address-guard.ts'
+import { Http2Fallback, type Requests, SingleRequests } from './http2-fallback.ts'
 
 /** Addresses of proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold them. */
 export interface ProxyOptions {
@@ -17,8 +18,11 @@ const MAX_HEADER_BYTES = 32 * 1024
 const KEEP_ALIVE_MS = 20_000
 const KEEP_ALIVE_MAX_MS = 60_000
 
+/** Bytes that may be on their way to us in one HTTP/2 connection: as many as a fast line far away holds. */
+const WINDOW_BYTES = 1024 * 1024
+
 /**
- * A dispatcher whose connections were checked by the guard. HTTP/1.1 only: HTTP/2 windows cap a bulk stream. Its own
+ * A dispatcher whose connections were checked by the guard. HTTP/1.1, and HTTP/2 where nothing else is spoken. Its own
  * timers for headers and bodies are off, the exchange has better ones.
  *
  * Behind a proxy the proxy resolves names, so there the guard sees spellings only, not addresses.
@@ -27,32 +31,56 @@ export function createDispatcher(
   guard: AddressGuard,
   proxy: ProxyOptions | undefined,
   connectMs: number,
-): Pick<Dispatcher, 'dispatch' | 'destroy'> {
-  const options = {
-    connect: guardedConnector(guard, connectMs),
+): Http2Fallback {
+  const common = {
     connectTimeout: connectMs,
-    connections: CONNECTIONS_PER_ORIGIN,
     maxOrigins: MAX_ORIGINS,
-    allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
   }
-  if (proxy === undefined) return new Agent(options)
-  return new ProxyByScheme(
-    new EnvHttpProxyAgent({ ...options, ...onlyProxy(proxy.http, proxy.no) }),
-    new EnvHttpProxyAgent({ ...options, ...onlyProxy(proxy.https, proxy.no) }),
+  const http1 = {
+    ...common,
+    connect: guardedConnector(guard, connectMs, false),
+    connections: CONNECTIONS_PER_ORIGIN,
+    allowH2: false,
+  }
+  const http2 = {
+    ...common,
+    connect: guardedConnector(guard, connectMs, true),
+    allowH2: true,
+    // Where undici reads the window of a stream; its types have it elsewhere.
+    h2Options: { initialWindowSize: WINDOW_BYTES, connectionWindowSize: WINDOW_BYTES, pingInterval: 0 },
+  }
+  if (proxy === undefined) {
+    return new Http2Fallback(new Agent(http1), new SingleRequests((origin) => new Client(origin, http2)))
+  }
+  return new Http2Fallback(
+    new ProxyByScheme(proxyAgent(http1, proxy.http, proxy.no), proxyAgent(http1, proxy.https, proxy.no)),
+    // Only TLS has another protocol to agree on.
+    new SingleRequests(() => proxyAgent({ ...http2, connections: 1 }, proxy.https, proxy.no)),
   )
 }
 
 /** One proxy for every scheme: undici's agent would use an HTTP proxy for https, and read the environment, where one is missing. */
-function onlyProxy(uri: string | undefined, no: string | undefined) {
-  return { httpProxy: uri ?? '', httpsProxy: uri ?? '', noProxy: no ?? '' }
+function proxyAgent(
+  options: Agent.Options & { readonly connectTimeout: number },
+  uri: string | undefined,
+  no: string | undefined,
+): EnvHttpProxyAgent {
+  return new EnvHttpProxyAgent({
+    ...options,
+    httpProxy: uri ?? '',
+    httpsProxy: uri ?? '',
+    noProxy: no ?? '',
+    // A tunnel is a part of connecting, and undici would wait for it as for any other answer.
+    clientFactory: (origin, more) => new Pool(origin, { ...more, headersTimeout: options.connectTimeout }),
+  })
 }
 
-class ProxyByScheme {
+class ProxyByScheme implements Requests {
   readonly #http: EnvHttpProxyAgent
   readonly #https: EnvHttpProxyAgent
 
@@ -71,7 +99,7 @@ class ProxyByScheme {
   }
 }
 
-function guardedConnector(guard: AddressGuard, connectMs: number): buildConnector.connector {
+function guardedConnector(guard: AddressGuard, connectMs: number, allowH2: boolean): buildConnector.connector {
   // One connector an origin: it keeps the TLS sessions, and the lookup must know for whom it resolves.
   const connectors = new Map<string, buildConnector.connector>()
   return (options, callback) => {
@@ -81,7 +109,7 @@ function guardedConnector(guard: AddressGuard, connectMs: number): buildConnecto
     let connector = connectors.get(target.origin)
     if (connector === undefined) {
       if (connectors.size >= MAX_ORIGINS) connectors.clear()
-      connector = buildConnector({ timeout: connectMs, allowH2: false, lookup: guard.lookupFor(target) })
+      connector = buildConnector({ timeout: connectMs, allowH2, lookup: guard.lookupFor(target) })
       connectors.set(target.origin, connector)
     }
     connector(options, withinDeadline(connectMs, callback))

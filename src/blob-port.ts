@@ -75,6 +75,8 @@ export interface BlobStore {
   publish(key: ContentKey, digests: Digests, signal: AbortSignal): Promise<void>
   /** Moves a finished partial into quarantine with its note; never deletes. */
   quarantinePartial(key: ContentKey, note: QuarantineNote, signal: AbortSignal): Promise<void>
+  /** Whether these very bytes were set aside earlier, when this content was promised. */
+  isQuarantined(key: ContentKey, digests: Digests): Promise<boolean>
   /**
    * Moves what has a blob's name, and is not that blob any more, into quarantine with its note; never deletes. Returns
    * whether there was anything.

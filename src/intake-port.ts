@@ -21,11 +21,9 @@ export interface PartialRange extends ByteSink {
   release(): void
 }
 
-/** An unfinished download. Disposing it closes the file and keeps its bytes for a resume. */
-export interface PartialFile extends AsyncDisposable {
-  /** End of the unbroken run of bytes from the beginning. What came before a restart is proven by `finish` only. */
-  readonly position: number
-  /** Bytes that are there, wherever. */
+/** What hands out the ranges that are to be fetched of a file. */
+export interface RangeSource {
+  /** Bytes that need not be fetched any more, wherever they are. */
   readonly heldBytes: number
   /** Ranges that may be filled at once: one where the disk wants its bytes in order. */
   readonly maxRanges: number
@@ -34,6 +32,33 @@ export interface PartialFile extends AsyncDisposable {
    * @throws DISK_FAILED
    */
   claim(maxBytes: number, signal: AbortSignal): Promise<PartialRange | undefined>
+}
+
+/**
+ * A whole file of wrong digests while its bytes come again, to be compared block by block. Claims hand out every byte
+ * once more and write nothing; those that differ are asked for again until one version came twice.
+ */
+export interface SecondLook extends RangeSource {
+  /** No more ranges for now: it is over, or something won that is to be written by `mend` first. */
+  readonly isWaiting: boolean
+  /** Every block came twice alike, or one of them is undecided. */
+  readonly isOver: boolean
+  /** A block came in another way each time. */
+  readonly isUndecided: boolean
+  /** Offsets of the blocks that came differently at least once. */
+  readonly differed: readonly number[]
+  /**
+   * Writes what came twice over what is in the file and came once; the file has to be finished again then. No range is
+   * claimed. Returns how many blocks that were.
+   * @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY
+   */
+  mend(signal: AbortSignal): Promise<number>
+}
+
+/** An unfinished download. Disposing it closes the file and keeps its bytes for a resume. */
+export interface PartialFile extends RangeSource, AsyncDisposable {
+  /** End of the unbroken run of bytes from the beginning. What came before a restart is proven by `finish` only. */
+  readonly position: number
   /** Appends at `position`; not together with `claim`. @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY */
   append(chunk: Uint8Array, signal: AbortSignal): Promise<void>
   /** Forgets everything: the next byte starts a new file. No range is claimed. */
@@ -44,6 +69,8 @@ export interface PartialFile extends AsyncDisposable {
    *   and only they have to be fetched
    */
   finish(signal: AbortSignal): Promise<Digests>
+  /** For a file that was finished, is as it arrived, and is not what its key says: a part of it came wrongly. */
+  lookAgain(): SecondLook
 }
 
 /** What became of a small content. When it was not published, its bytes wait as a partial: they are not its key's. */

@@ -12,7 +12,7 @@ export interface Progress {
   /** Everything still to fetch is known (again): bytes and files not yet held and allowed to move. */
   total(files: number, bytes: number): void
   started(file: HubFile, size: number, resumedAt: number): void
-  /** `bytes` more of this file are on disk. */
+  /** `bytes` more of this file have come. */
   moved(file: HubFile, bytes: number): void
   /** This try ended before the file was whole; another source or another time may go on. */
   ended(file: HubFile): void

@@ -79,8 +79,8 @@ async function main(): Promise<void> {
   const jobs = options.files.map(jobOf)
   const worker = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-      const { digests, source } = await downloadBlob(deps, job, job.sources[0]!, shared, signal)
-      await verifyBlob(deps, job, digests, source, signal)
+      const brought = await downloadBlob(deps, job, job.sources[0]!, shared, signal)
+      await verifyBlob(deps, job, brought, brought.source, signal)
     }
   }
   await Promise.all(Array.from({ length: options.atOnce }, worker))

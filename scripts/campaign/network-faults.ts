@@ -110,8 +110,12 @@ function flips({ file, size, pieceBytes }: SceneFacts): NetworkScenario[] {
   const places = [0, 1, pieceBytes - 1, pieceBytes, size - 1]
   return [
     ...places.map((at) =>
-      waits(`a bit flipped once at file byte ${at}`, [{ origin: 'cdn', path: file, flip: { file: at }, times: 1 }]),
+      heals(`a bit flipped once at file byte ${at}`, [{ origin: 'cdn', path: file, flip: { file: at }, times: 1 }]),
     ),
+    heals('another bit flipped in each pass', [
+      { origin: 'cdn', path: file, flip: { file: size - 1 }, times: 1 },
+      { origin: 'cdn', path: file, flip: { file: 0 }, nth: 2, times: 1 },
+    ]),
     ...places.map((at) =>
       waits(`a bit flipped at file byte ${at}, for ever`, [{ origin: 'cdn', path: file, flip: { file: at } }]),
     ),

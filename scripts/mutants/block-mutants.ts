@@ -2,6 +2,8 @@ import type { Mutant } from './mutant.ts'
 
 const RANGES = 'tests/store/partial-ranges.test.ts'
 const STORE = 'tests/store/blob-store.test.ts'
+const LOOK = 'tests/store/second-look.test.ts'
+const PASS = 'tests/pipeline/look-again.test.ts'
 
 /** The guards of large files in blocks of shared memory. */
 export const BLOCK_MUTANTS: readonly Mutant[] = [
@@ -28,5 +30,69 @@ export const BLOCK_MUTANTS: readonly Mutant[] = [
     find: 'if (!isContentOf(this.#key, digests)) await this.#forgetDamage(signal)',
     replace: '',
     test: STORE,
+  },
+  {
+    invariant: 'I8',
+    guard: 'bytes that came wrongly are compared with a second copy',
+    file: 'src/pipeline/download-blob.ts',
+    find: 'return { ...(await lookAgain(transfer, partial, digests, prove, signal)), source }',
+    replace: 'return { digests, source }',
+    test: PASS,
+  },
+  {
+    invariant: 'I8',
+    guard: 'wrong bytes that are known are not compared again',
+    file: 'src/pipeline/look-again.ts',
+    find: 'if (await deps.blobs.isQuarantined(job.key, wrong)) {',
+    replace: 'if (false) {',
+    test: PASS,
+  },
+  {
+    invariant: 'I8',
+    guard: 'a block is replaced only by what came twice',
+    file: 'src/domain/second-look.ts',
+    find: "if (seen.includes(now)) return 'replace'",
+    replace: "if (seen.length > 0) return 'replace'",
+    test: 'tests/domain/second-look.test.ts',
+  },
+  {
+    invariant: 'I8',
+    guard: 'a block is asked for again a few times only',
+    file: 'src/domain/second-look.ts',
+    find: "return seen.length + 1 < MAX_ASKS ? 'ask-again' : 'undecided'",
+    replace: "return 'ask-again'",
+    test: LOOK,
+  },
+  {
+    invariant: 'I8',
+    guard: 'what is replaced is the block that differed, as it came twice',
+    file: 'src/store/second-look.ts',
+    find: "if (verdict === 'confirmed' || (verdict === 'replace' && hasRoom)) this.#blocks.hold(index, crc)",
+    replace: "if (verdict !== 'undecided') this.#blocks.hold(index, crc)",
+    test: LOOK,
+  },
+  {
+    invariant: 'I1',
+    guard: 'the memory of a block that was begun in a look is used again',
+    file: 'src/store/second-look.ts',
+    find: 'if (begun !== undefined) this.#memory.giveBack(begun.block)',
+    replace: '',
+    test: LOOK,
+  },
+  {
+    invariant: 'I1',
+    guard: 'what was found of a file counts no more once a block is replaced',
+    file: 'src/store/partial-file.ts',
+    find: 'await this.#writer.seal()\n      this.#observer.changing()',
+    replace: 'await this.#writer.seal()',
+    test: LOOK,
+  },
+  {
+    invariant: 'I9',
+    guard: 'a file that another process took over is not taken back to replace a block',
+    file: 'src/store/partial-file.ts',
+    find: 'await this.#writer.seal()\n      this.#observer.changing()',
+    replace: 'this.#observer.changing()',
+    test: LOOK,
   },
 ]

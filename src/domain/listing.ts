@@ -1,4 +1,4 @@
-import type { CommitId, GitOid, HubId, Sha256 } from './digest.ts'
+import type { CommitId, Digests, GitOid, HubId, Sha256 } from './digest.ts'
 import type { Gate, LicenseFacts, RepoRef } from './repo.ts'
 
 /** A file of a repo at a commit, as the Hub promises it. */
@@ -129,4 +129,9 @@ export type ContentKey = `sha256-${Sha256}` | `git-${GitOid}-${number}`
 export function contentKeyOf(file: Pick<Sibling, 'isLfs' | 'lfsOid' | 'gitOid' | 'size'>): ContentKey | undefined {
   if (file.isLfs) return file.lfsOid === undefined ? undefined : `sha256-${file.lfsOid}`
   return file.gitOid === undefined ? undefined : `git-${file.gitOid}-${file.size}`
+}
+
+/** Whether these are the bytes that the key stands for. */
+export function isContentOf(key: ContentKey, digests: Digests): boolean {
+  return key === `sha256-${digests.sha256}` || key === `git-${digests.gitOid}-${digests.size}`
 }

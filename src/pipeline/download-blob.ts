@@ -1,9 +1,11 @@
 import type { Digests, Sha256 } from '../domain/digest.ts'
 import { errorCodeOf } from '../domain/errors.ts'
+import { isContentOf } from '../domain/listing.ts'
 import type { HubFile } from '../hub-port.ts'
 import type { PartialFile } from '../intake-port.ts'
 import type { Job } from '../work-rows.ts'
 import type { PipelineDeps } from './deps.ts'
+import { lookAgain, type Look } from './look-again.ts'
 import { fillPartial, type SharedTransfer, type Transfer } from './transfer-ranges.ts'
 
 /** Times that bytes on disk may turn out to be damaged before a disk is no longer trusted with a file. */
@@ -14,11 +16,13 @@ export interface Brought {
   readonly digests: Digests
   /** Where they came from; undefined when the blob was on disk already and was only proven. */
   readonly source: HubFile | undefined
+  /** What a second look at them found when they are wrong all the same. */
+  readonly look?: Look | undefined
 }
 
 /**
  * Brings the bytes of one job from one source into its partial file, resuming what is there, and returns their digests
- * as read back from disk after fsync.
+ * as read back from disk after fsync. When they are not the promised ones, what came wrongly is looked for and replaced.
  * @throws ArchiveError TRANSFER_*, DISK_*, REPO_*, FILE_UNAVAILABLE, HUB_*; HeldBack
  */
 export async function downloadBlob(
@@ -34,7 +38,10 @@ export async function downloadBlob(
   deps.progress.started(source, job.size, partial.heldBytes)
   try {
     const transfer = { deps, job, source, shared, resolved: undefined }
-    return { digests: await fillAndProve(transfer, partial, signal), source }
+    const prove = (): Promise<Digests> => fillAndProve(transfer, partial, signal)
+    const digests = await prove()
+    if (isContentOf(job.key, digests)) return { digests, source }
+    return { ...(await lookAgain(transfer, partial, digests, prove, signal)), source }
   } catch (error) {
     deps.progress.ended(source)
     throw error

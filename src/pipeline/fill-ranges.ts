@@ -2,13 +2,15 @@ import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { HubFile, HubSource, RangeBody, ResolvedFile } from '../hub-port.ts'
-import type { PartialFile, PartialRange } from '../intake-port.ts'
+import type { PartialRange, RangeSource } from '../intake-port.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
 import { FAR_MS, type Lane, type LaneBudget } from './lane-budget.ts'
 import { PacedSink } from './paced-sink.ts'
 
 /** Bytes of one request: what one broken answer costs at most. */
 const PIECE_BYTES = 4 * 1024 * 1024
+/** More than any file has: sizes are cut to whole blocks, and the last one must be in. */
+const FAR_BYTES = Number.MAX_SAFE_INTEGER
 /** Towards the end of a file, so that all connections end together. */
 const SMALLEST_PIECE_BYTES = 1024 * 1024
 
@@ -25,7 +27,7 @@ export interface FillOptions {
   readonly source: HubFile
   readonly resolved: ResolvedFile
   readonly size: number
-  readonly partial: PartialFile
+  readonly partial: RangeSource
   readonly bucket: TokenBucket | undefined
   readonly budget: LaneBudget
   /** One request for everything, for a server that knows no ranges. */
@@ -156,9 +158,9 @@ class RangeFill {
   async #claim(): Promise<PartialRange | undefined> {
     if (this.#isEnding) return undefined
     await this.#options.mayContinue()
-    const { partial, size, whole } = this.#options
+    const { partial, whole } = this.#options
     const share = Math.max(SMALLEST_PIECE_BYTES, Math.floor(this.#unclaimed / (2 * Math.max(1, this.#lanes.size))))
-    const range = await partial.claim(whole ? size : Math.min(PIECE_BYTES, share), this.#signal)
+    const range = await partial.claim(whole ? FAR_BYTES : Math.min(PIECE_BYTES, share), this.#signal)
     if (range === undefined) this.#isAllClaimed = true
     else this.#claimed += range.end - range.start
     return range

@@ -119,7 +119,7 @@ async function runJob(run: JobRun, job: Job): Promise<void> {
   try {
     const { digests, source } = await trySources(deps, job, run.closed, signal, async (from) => {
       const brought = await downloadBlob(deps, job, from, sharedOf(run), signal)
-      await verifyBlob(deps, job, brought.digests, from, signal)
+      await verifyBlob(deps, job, brought, from, signal)
       return brought
     })
     const attestedBy = await attest(deps, job, digests)

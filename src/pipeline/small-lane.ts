@@ -166,7 +166,7 @@ export class SmallLane implements AsyncDisposable {
         await this.#fetch(job, source, content)
         arrived()
         const stored = await content.store(job.key)
-        if (!stored.isPublished) throw await setAside(deps, job, stored.digests, source, signal)
+        if (!stored.isPublished) throw await setAside(deps, job, stored, source, signal)
         return { digests: stored.digests, source }
       } catch (error) {
         deps.progress.ended(source)

@@ -2,7 +2,7 @@ import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { HubFile, HubSource, ResolvedFile } from '../hub-port.ts'
-import type { PartialFile } from '../intake-port.ts'
+import type { PartialFile, RangeSource } from '../intake-port.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
 import type { Job } from '../work-rows.ts'
 import type { PipelineDeps } from './deps.ts'
@@ -61,26 +61,26 @@ export async function fillPartial(transfer: Transfer, partial: PartialFile, sign
  * @param how.whole one request for everything
  * @throws ArchiveError as fillPartial; HeldBack, RangeIgnored
  */
-async function transferRanges(
+export async function transferRanges(
   transfer: Transfer,
-  partial: PartialFile,
+  ranges: RangeSource,
   how: { readonly isDone: () => boolean; readonly whole: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const { deps } = transfer
   let fruitless = 0
   while (!how.isDone()) {
-    const before = partial.heldBytes
+    const before = ranges.heldBytes
     await mayContinue(transfer)
     try {
       transfer.resolved ??= await resolveChecked(transfer, signal)
-      await fillRanges(fillOptions(transfer, transfer.resolved, partial, how.whole), signal)
+      await fillRanges(fillOptions(transfer, transfer.resolved, ranges, how.whole), signal)
     } catch (error) {
       signal.throwIfAborted()
       const code = errorCodeOf(error)
       const mayGoOn = !(error instanceof HeldBack || error instanceof RangeIgnored) && ERROR_CODES[code].retry === 'now'
       if (!mayGoOn) throw error
-      fruitless = partial.heldBytes > before ? 0 : fruitless + 1
+      fruitless = ranges.heldBytes > before ? 0 : fruitless + 1
       if (fruitless >= MAX_FRUITLESS_TRIES) throw error
       if (code === 'LINK_EXPIRED') transfer.resolved = undefined
       if (fruitless > 0) await deps.clock.sleep(200 * 2 ** fruitless, signal)
@@ -88,7 +88,7 @@ async function transferRanges(
   }
 }
 
-function fillOptions(transfer: Transfer, resolved: ResolvedFile, partial: PartialFile, whole: boolean): FillOptions {
+function fillOptions(transfer: Transfer, resolved: ResolvedFile, partial: RangeSource, whole: boolean): FillOptions {
   const { deps, job, source, shared } = transfer
   let believedUntilMs = 0
   return {

@@ -8,6 +8,14 @@ import { contradictionEvent, hearWitness } from '../domain/witness.ts'
 import type { HubFile } from '../hub-port.ts'
 import type { Job } from '../work-rows.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
+import type { Look } from './look-again.ts'
+
+/** Bytes in a partial file. */
+interface Brought {
+  readonly digests: Digests
+  /** What a second look at wrong ones found, where there was one. */
+  readonly look?: Look | undefined
+}
 
 /**
  * Checks the digests of downloaded bytes against what the Hub promised, then publishes them under their SHA-256. Bytes
@@ -17,11 +25,12 @@ import { nowIso, raise, type PipelineDeps } from './deps.ts'
 export async function verifyBlob(
   deps: PipelineDeps,
   job: Job,
-  digests: Digests,
+  brought: Brought,
   source: HubFile | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  if (promisedBy(job.key, digests) === undefined) throw await setAside(deps, job, digests, source, signal)
+  const { digests } = brought
+  if (promisedBy(job.key, digests) === undefined) throw await setAside(deps, job, brought, source, signal)
   await deps.blobs.publish(job.key, digests, signal)
 }
 
@@ -47,16 +56,27 @@ function promisedBy(key: ContentKey, digests: Digests): Attestor | undefined {
   return undefined
 }
 
+const REASON = 'the bytes differ from the digest the Hub promised'
+
+/** What a second look at wrong bytes says about who is wrong. */
+const LOOK_WORDS: Readonly<Record<Look['found'], string>> = {
+  'same-bytes': 'they came twice alike',
+  'still-wrong': 'they came differently the second time, and wrongly again',
+  undecided: 'some came in another way each time',
+  'no-ranges': 'they could not be compared with a second copy',
+  'known-bytes': 'they came so before',
+}
+
 /** Puts wrong bytes into quarantine with a note. Returns the error that says so. */
 export async function setAside(
   deps: PipelineDeps,
   job: Job,
-  digests: Digests,
+  { digests, look }: Brought,
   source: HubFile | undefined,
   signal: AbortSignal,
 ): Promise<ArchiveError> {
   const note = {
-    reason: 'the bytes differ from the digest the Hub promised',
+    reason: look === undefined ? REASON : `${REASON}; ${LOOK_WORDS[look.found]}`,
     at: nowIso(deps),
     repo: source === undefined ? undefined : printRepo(source.ref),
     commit: source?.commit,
@@ -69,6 +89,6 @@ export async function setAside(
   const name = source === undefined ? job.key : `${displayName(source.path)} of ${printRepo(source.ref)}`
   return new ArchiveError('DIGEST_MISMATCH', `the bytes of ${name} are not the ones the Hub promised`, {
     hint: 'the bytes are in quarantine with a note; nothing was published; the download is tried again later',
-    details: { promised: job.key, sha256: digests.sha256, gitOid: digests.gitOid, size: digests.size },
+    details: { promised: job.key, sha256: digests.sha256, gitOid: digests.gitOid, size: digests.size, ...look },
   })
 }

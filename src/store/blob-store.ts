@@ -26,7 +26,7 @@ import { listBlobs } from './list-blobs.ts'
 import { freeBytes, lstatIfThere, partialSizes, quarantineBytes } from './measure-space.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
 import { publishPartial } from './publish-blob.ts'
-import { moveToQuarantine } from './quarantine.ts'
+import { findCopy, moveToQuarantine } from './quarantine.ts'
 import { BlobReader } from './read-blob.ts'
 import type { PartialContext } from './resume-partial.ts'
 import { FolderIntake } from './small-intake.ts'
@@ -109,7 +109,7 @@ class FolderBlobStore implements BlobStore {
     try {
       const observer = {
         finished: (finished: FinishedPartial) => void this.#finished.set(key, finished),
-        restarted: () => void this.#finished.delete(key),
+        changing: () => void this.#finished.delete(key),
         closed: () => void this.#open.delete(key),
       }
       const partial = await onDisk(this.#layout, path, async () => {
@@ -160,6 +160,11 @@ class FolderBlobStore implements BlobStore {
       this.#context.log.warn(fields, movedTo === undefined ? 'nothing to quarantine' : 'partial quarantined')
     })
     this.#finished.delete(key)
+  }
+
+  async isQuarantined(key: ContentKey, digests: Digests): Promise<boolean> {
+    const folder = this.#layout.quarantine
+    return onDisk(this.#layout, folder, async () => (await findCopy(this.#layout, key, digests)) !== undefined)
   }
 
   async quarantineBlob(sha256: Sha256, note: QuarantineNote, signal: AbortSignal): Promise<boolean> {

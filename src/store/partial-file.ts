@@ -2,12 +2,14 @@ import type { BlockChecks } from '../blob-port.ts'
 import { parseGitOid, parseSha256 } from '../domain/digest.ts'
 import type { Digests } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
-import type { ContentKey } from '../domain/listing.ts'
-import type { PartialFile, PartialRange } from '../intake-port.ts'
+import { isContentOf, type ContentKey } from '../domain/listing.ts'
+import type { PartialFile, PartialRange, SecondLook } from '../intake-port.ts'
 import type { FileDigests } from '../lib/hash-files.ts'
 import { PartialWriter } from './partial-writer.ts'
 import { PieceJournal } from './piece-journal.ts'
+import type { Arrived } from './block-map.ts'
 import { createPartial, openOrResume, type OpenedPartial, type PartialContext } from './resume-partial.ts'
+import { BlockComparison, type NewVersions } from './second-look.ts'
 import { onDisk, storeError } from './store-error.ts'
 
 /** Proof that `finish` fsynced and hashed this very file; publishing wants to see it again. */
@@ -23,7 +25,8 @@ export interface FinishedPartial {
 /** Who keeps the list of open and finished partials. */
 export interface PartialObserver {
   finished(partial: FinishedPartial): void
-  restarted(): void
+  /** It is about to be another file, or to have other bytes: what was said of it counts no more. */
+  changing(): void
   closed(): void
 }
 
@@ -92,7 +95,7 @@ export class PartialDownload implements PartialFile {
   async restart(): Promise<void> {
     invariant(!this.#isClosed, 'the partial is open')
     await this.#alone(async () => {
-      this.#observer.restarted()
+      this.#observer.changing()
       try {
         if (this.#failure === undefined) await this.#writer.close()
         const opened = await createPartial(this.#context, this.#key, this.#size)
@@ -123,6 +126,12 @@ export class PartialDownload implements PartialFile {
     )
   }
 
+  lookAgain(): SecondLook {
+    this.#assertUsable()
+    const { memory } = this.#context.pool
+    return new BlockComparison(memory, this.#writer.checks(), (versions, signal) => this.#replace(versions, signal))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -151,22 +160,63 @@ export class PartialDownload implements PartialFile {
     const undamaged = await this.#writer.undamaged(signal)
     const kept = [...undamaged.values()].reduce((sum, { length }) => sum + length, 0)
     if (kept === this.#size) return
+    await this.#reopenWith(undamaged)
+    const shown = layout.shown(layout.partialFile(this.#key))
+    throw new ArchiveError('PARTIAL_DAMAGED', `${shown}: ${this.#size - kept} bytes are not what arrived`, {
+      hint: 'Only these are fetched again. Should it repeat, look at the disk and the memory of this machine.',
+      details: { path: shown, damagedBytes: this.#size - kept },
+    })
+  }
+
+  /** Writes other versions of blocks. A kill meanwhile leaves blocks that are missing. */
+  async #replace(versions: NewVersions, signal: AbortSignal): Promise<void> {
+    this.#assertUsable()
+    const { layout } = this.#context
+    const replace = async (): Promise<void> => {
+      // Opening it again would take it back from whoever took it over.
+      await this.#writer.seal()
+      this.#observer.changing()
+      const { crcs, blockBytes } = this.#writer.checks()
+      const lengthOf = (index: number): number => Math.min(blockBytes, this.#size - index * blockBytes)
+      const kept = [...crcs].flatMap((crc, index): [number, Arrived][] =>
+        versions.has(index) ? [] : [[index, { length: lengthOf(index), crc }]],
+      )
+      await this.#reopenWith(new Map(kept))
+      for (const [index, bytes] of versions) await this.#writeBlock(index * blockBytes, bytes, signal)
+    }
+    await this.#alone(() => onDisk(layout, layout.partialFile(this.#key), replace))
+  }
+
+  /** Nothing is written where another block is missing: then more was lost, and all of it is fetched. */
+  async #writeBlock(start: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    const range = await this.#writer.claim(bytes.length)
+    try {
+      if (range?.start !== start) return
+      while (range.position < range.end) {
+        await range.room(signal)
+        const part = range.view()!
+        part.set(bytes.subarray(range.position - start, range.position - start + part.length))
+        range.filled(part.length)
+      }
+    } finally {
+      range?.release()
+    }
+  }
+
+  /** Closes the file and opens it again as if only these blocks had come. */
+  async #reopenWith(arrived: ReadonlyMap<number, Arrived>): Promise<void> {
+    const { layout } = this.#context
     const { blockBytes } = this.#writer
     await this.#writer.close()
     try {
       const head = { key: this.#key, size: this.#size, blockBytes }
-      await (await PieceJournal.create(layout.pieceJournal(this.#key), head, undamaged)).close()
+      await (await PieceJournal.create(layout.pieceJournal(this.#key), head, arrived)).close()
       const opened = await openOrResume(this.#context, this.#key, this.#size)
       this.#writer = await openWriter(this.#context, this.#key, opened)
     } catch (error) {
       this.#failure = await storeError(layout, layout.partialFile(this.#key), error)
       throw this.#failure
     }
-    const shown = layout.shown(layout.partialFile(this.#key))
-    throw new ArchiveError('PARTIAL_DAMAGED', `${shown}: ${this.#size - kept} bytes are not what arrived`, {
-      hint: 'Only these are fetched again. Should it repeat, look at the disk and the memory of this machine.',
-      details: { path: shown, damagedBytes: this.#size - kept },
-    })
   }
 
   #assertUsable(): void {
@@ -193,11 +243,6 @@ export function brandDigests(found: FileDigests): Digests {
   const gitOid = found.gitOid === undefined ? undefined : parseGitOid(found.gitOid)
   invariant(sha256 !== undefined && (gitOid === undefined) === (found.gitOid === undefined), 'the pool returns digests')
   return { sha256, gitOid, size: found.size }
-}
-
-/** Whether these are the bytes that the key stands for. */
-export function isContentOf(key: ContentKey, digests: Digests): boolean {
-  return key === `sha256-${digests.sha256}` || key === `git-${digests.gitOid}-${digests.size}`
 }
 
 async function openWriter(context: PartialContext, key: ContentKey, opened: OpenedPartial): Promise<PartialWriter> {

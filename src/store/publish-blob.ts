@@ -2,11 +2,11 @@ import { lstat, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Digests } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
-import type { ContentKey } from '../domain/listing.ts'
+import { isContentOf, type ContentKey } from '../domain/listing.ts'
 import { linkOnce, makeDirectories, OPEN_EXISTING, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import { writeBlockChecks } from './block-checks.ts'
 import type { Layout } from './layout.ts'
-import { isContentOf, type FinishedPartial } from './partial-file.ts'
+import type { FinishedPartial } from './partial-file.ts'
 import { fixityFailed } from './store-error.ts'
 
 /**

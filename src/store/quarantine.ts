@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat, readdir, readFile, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { QuarantineNote } from '../blob-port.ts'
-import { parseSha256 } from '../domain/digest.ts'
+import { parseSha256, type Sha256 } from '../domain/digest.ts'
 import { isErrno, syncDirectory, unlinkIfThere, writeFileOnce } from '../lib/fs-durable.ts'
 import type { Layout } from './layout.ts'
 
@@ -49,12 +49,19 @@ async function findEarlier(layout: Layout, path: string, note: QuarantineNote): 
   const actual = parseSha256(note.actual)
   if (actual === undefined || note.expected === undefined) return undefined
   const size = await sizeOf(path)
-  if (size === undefined) return undefined
+  return size === undefined ? undefined : findCopy(layout, note.expected, { sha256: actual, size })
+}
+
+/** A copy of these very bytes, set aside because something else was promised. @throws errno errors */
+export async function findCopy(
+  layout: Layout,
+  expected: string,
+  { sha256, size }: { readonly sha256: Sha256; readonly size: number },
+): Promise<string | undefined> {
   for (const name of await readdir(layout.quarantine)) {
-    if (!name.endsWith('.json') || !name.includes(`-${actual}`)) continue
+    if (!name.endsWith('.json') || !name.includes(`-${sha256}`)) continue
     const kept = join(layout.quarantine, `${name.slice(0, -'.json'.length)}.bin`)
-    if ((await expectedOf(join(layout.quarantine, name))) === note.expected && (await sizeOf(kept)) === size)
-      return kept
+    if ((await expectedOf(join(layout.quarantine, name))) === expected && (await sizeOf(kept)) === size) return kept
   }
   return undefined
 }

@@ -144,7 +144,7 @@ class LiveProxy implements FaultProxy {
     await this.watch?.()
     const [file = ''] = request.path.split('?')
     if (origin === 'cdn') this.onFile?.(file)
-    const fault = this.faults.forRequest({ origin, method: request.method, path: request.path })
+    const fault = this.faults.forRequest({ origin, ...request, range: rangeOf(request) })
     if (fault?.raw !== undefined) {
       socket.end(Buffer.from(fault.raw, 'latin1'))
       return false
@@ -184,6 +184,12 @@ class LiveProxy implements FaultProxy {
     await Promise.all(this.#origins.map((origin) => origin.stop()))
     this.#agent.destroy()
   }
+}
+
+function rangeOf({ rawHeaders }: ClientRequest): { start: number; end: number } | undefined {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'range')
+  const match = at < 0 ? null : /^bytes=(\d+)-(\d+)$/.exec(rawHeaders[at + 1] ?? '')
+  return match === null ? undefined : { start: Number(match[1]), end: Number(match[2]) + 1 }
 }
 
 function asksToClose({ rawHeaders }: ClientRequest): boolean {

@@ -30,7 +30,7 @@ export interface WireFault {
   readonly close?: Spot
   /** Says nothing more, and keeps the connection. */
   readonly stall?: Spot
-  /** The lowest bit of this byte is another one. */
+  /** The lowest bit of this byte is another one. A byte of a file is met only by requests that ask for it. */
   readonly flip?: BytePlace
   /** Bytes of one write; default: as they come. */
   readonly writeBytes?: number
@@ -54,6 +54,8 @@ export interface WireRequest {
   readonly origin: 'hub' | 'cdn'
   readonly method: string
   readonly path: string
+  /** What it asks of a file; undefined: all of it. */
+  readonly range?: { readonly start: number; readonly end: number } | undefined
 }
 
 interface Armed {
@@ -88,6 +90,7 @@ export class FaultList {
   forRequest(request: WireRequest): WireFault | undefined {
     return this.#first((fault) => {
       if (spotsOf(fault).includes('connection') || (fault.origin ?? request.origin) !== request.origin) return false
+      if (fault.flip !== undefined && !asksFor(request, fault.flip)) return false
       return fault.path === undefined || new RegExp(fault.path).test(request.path)
     })
   }
@@ -102,6 +105,10 @@ export class FaultList {
     }
     return undefined
   }
+}
+
+function asksFor({ range }: WireRequest, place: BytePlace): boolean {
+  return range === undefined || !('file' in place) || (place.file >= range.start && place.file < range.end)
 }
 
 function spotsOf(fault: WireFault): (Spot | undefined)[] {

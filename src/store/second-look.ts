@@ -1,0 +1,100 @@
+import type { BlockChecks } from '../blob-port.ts'
+import { judgeArrival } from '../domain/second-look.ts'
+import type { SecondLook } from '../intake-port.ts'
+import type { BlockMemory } from '../lib/block-memory.ts'
+import { BlockClaim } from './block-claim.ts'
+import { BlockMap } from './block-map.ts'
+import type { FilledBlock } from './block-writer.ts'
+
+/** Versions kept in memory until they are written; of one that finds no room the block comes once more. */
+const MAX_KEPT = 8
+
+/** Bytes of blocks by their number, in order. */
+export type NewVersions = ReadonlyMap<number, Uint8Array>
+
+/** Compares the blocks of a whole file with the same bytes as they come again. Its claims take memory and write nothing. */
+export class BlockComparison implements SecondLook {
+  readonly maxRanges = Number.POSITIVE_INFINITY
+  readonly #memory: BlockMemory
+  readonly #inFile: Uint32Array
+  readonly #replace: (versions: NewVersions, signal: AbortSignal) => Promise<void>
+  /** Held: came as it is in the file, or as it will be. */
+  readonly #blocks: BlockMap
+  /** CRC-32 of what came and differed from the file. */
+  readonly #seen = new Map<number, number[]>()
+  readonly #won = new Map<number, Uint8Array>()
+  #isUndecided = false
+
+  /**
+   * @param checks of the blocks as they are in the file
+   * @param replace writes other versions of blocks over those in the file
+   */
+  constructor(
+    memory: BlockMemory,
+    checks: BlockChecks,
+    replace: (versions: NewVersions, signal: AbortSignal) => Promise<void>,
+  ) {
+    this.#memory = memory
+    this.#inFile = checks.crcs
+    this.#replace = replace
+    this.#blocks = new BlockMap(checks.size, checks.blockBytes)
+  }
+
+  get heldBytes(): number {
+    return this.#blocks.heldBytes
+  }
+
+  get isWaiting(): boolean {
+    return this.#won.size > 0 || this.isOver
+  }
+
+  get isOver(): boolean {
+    return this.#isUndecided || this.#blocks.isWhole
+  }
+
+  get isUndecided(): boolean {
+    return this.#isUndecided
+  }
+
+  get differed(): readonly number[] {
+    return [...this.#seen.keys()].toSorted((a, b) => a - b).map((index) => this.#blocks.startOf(index))
+  }
+
+  async claim(maxBytes: number, signal: AbortSignal): Promise<BlockClaim | undefined> {
+    signal.throwIfAborted()
+    const run = this.isWaiting ? undefined : this.#blocks.claim(Math.floor(maxBytes / this.#blocks.blockBytes))
+    if (run === undefined) return undefined
+    return new BlockClaim({
+      blocks: this.#blocks,
+      memory: this.#memory,
+      ...run,
+      begun: undefined,
+      mayFill: () => true,
+      assertUsable: () => undefined,
+      onFull: (filled) => this.#arrived(filled),
+      onReleased: (index, end, begun) => {
+        if (begun !== undefined) this.#memory.giveBack(begun.block)
+        for (let each = index; each < end; each += 1) this.#blocks.release(each)
+      },
+    })
+  }
+
+  async mend(signal: AbortSignal): Promise<number> {
+    const won = new Map([...this.#won].toSorted(([a], [b]) => a - b))
+    this.#won.clear()
+    if (won.size > 0) await this.#replace(won, signal)
+    return won.size
+  }
+
+  #arrived({ index, block, length, crc }: FilledBlock): void {
+    const seen = this.#seen.get(index) ?? []
+    const verdict = judgeArrival(this.#inFile[index]!, seen, crc)
+    const hasRoom = this.#won.size < MAX_KEPT
+    if (verdict === 'confirmed' || (verdict === 'replace' && hasRoom)) this.#blocks.hold(index, crc)
+    else this.#blocks.release(index)
+    if (verdict === 'replace' && hasRoom) this.#won.set(index, Uint8Array.from(block.bytes.subarray(0, length)))
+    if (verdict === 'undecided') this.#isUndecided = true
+    if (verdict === 'ask-again' || verdict === 'undecided') this.#seen.set(index, [...seen, crc])
+    this.#memory.giveBack(block)
+  }
+}

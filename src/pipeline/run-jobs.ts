@@ -75,7 +75,9 @@ async function leaseLarge(run: JobRun): Promise<Job | undefined> {
   // What was measured a moment ago may have changed for the better: nothing is refused before a new measurement.
   for (const isLast of [false, true]) {
     if (isLast) room.measuredAtMs = Number.NEGATIVE_INFINITY
-    run.result.stoppedBy = await measureRoom(deps, room, run.running)
+    const refusal = await measureRoom(deps, room, run.running)
+    // What runs may have been refused meanwhile.
+    run.result.stoppedBy ??= refusal
     if (run.result.stoppedBy !== undefined) return undefined
     const job = await deps.catalog.leaseJob({ ...options, ...limitsOf(room) })
     if (job === undefined) continue

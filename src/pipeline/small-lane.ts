@@ -70,7 +70,9 @@ export class SmallLane implements AsyncDisposable {
   async refill(): Promise<boolean> {
     const { deps, room, running } = this.#run
     if (this.active > LOW_WATER) return false
-    this.#run.result.stoppedBy = await measureRoom(deps, room, running)
+    const refusal = await measureRoom(deps, room, running)
+    // What runs may have been refused meanwhile.
+    this.#run.result.stoppedBy ??= refusal
     if (this.#run.result.stoppedBy !== undefined) return false
     const limit = MAX_ACTIVE - this.active
     const jobs = await deps.catalog.leaseJobs({

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { constants } from 'node:os'
+import { test } from 'node:test'
+import type { BlobStore } from '../../src/blob-port.ts'
+import { diskError } from '../../src/lib/fs-durable.ts'
+import { DiskPause } from '../../src/pipeline/disk-pause.ts'
+import { runJobLoop } from '../../src/pipeline/job-loop.ts'
+import { bindProgress } from '../../src/pipeline/run-pass.ts'
+import { generated } from '../support/content/generated.ts'
+import { HurriedClock } from '../support/hurried-clock.ts'
+import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
+import { TestVault } from '../support/test-vault.ts'
+import { until } from '../support/until.ts'
+
+const SIZES = { small: 1000, large: 400_000 }
+
+const REFUSALS = {
+  ENOSPC: 'DISK_FULL',
+  EDQUOT: 'DISK_FULL',
+  EROFS: 'ARCHIVE_READ_ONLY',
+  EIO: 'DISK_FAILED',
+  EMFILE: 'DISK_FAILED',
+} as const
+
+interface Refusal {
+  readonly errno: keyof typeof REFUSALS
+  readonly syscall: string
+  /** How often it is met before the disk takes work again. */
+  readonly times: number
+}
+
+/** A store whose disk refuses to write file contents some times. */
+function refusingStore(blobs: BlobStore, { errno, syscall, times }: Refusal): BlobStore {
+  let left = times
+  const write = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (left === 0) return work()
+    left -= 1
+    throw diskError(
+      Object.assign(new Error(`${errno}: refused`), { code: errno, errno: -constants.errno[errno], syscall }),
+      'partial/x',
+    )
+  }
+  const openPartial: BlobStore['openPartial'] = (...given) => write(() => blobs.openPartial(...given))
+  const openIntake: BlobStore['openIntake'] = () => {
+    const intake = blobs.openIntake()
+    return {
+      async take(size, signal) {
+        const content = await intake.take(size, signal)
+        return {
+          bytes: content.bytes,
+          // The repository has small files of its own, too.
+          store: (key) => (size === SIZES.small ? write(() => content.store(key)) : content.store(key)),
+          [Symbol.dispose]: () => content[Symbol.dispose](),
+        }
+      },
+      [Symbol.asyncDispose]: () => intake[Symbol.asyncDispose](),
+    }
+  }
+  const replaced: Partial<BlobStore> = { openPartial, openIntake }
+  return new Proxy(blobs, {
+    get(target, name: keyof BlobStore) {
+      const member = replaced[name] ?? target[name]
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
+/** The loop of the service over one repository, until it is sealed. Returns what was told of the disk, and how often it waited. */
+async function sealDespite(size: number, refusal: Refusal): Promise<{ told: string[]; waits: number }> {
+  const clock = new HurriedClock()
+  await using hub = await startSimHub({ now: clock.now })
+  hub.world.addRepo('Qwen/A-1B', { files: [{ path: 'm.bin', content: generated('m', size), lfs: true }] })
+  await using vault = await TestVault.open(hub, undefined, clock)
+  await vault.sync({ checkOnly: true })
+  const bound = bindProgress(vault.archive, vault.progress)
+  const deps = { ...bound, blobs: refusingStore(bound.blobs, refusal) }
+  const stop = new AbortController()
+  const running = runJobLoop(deps, new DiskPause(), stop.signal)
+  await Promise.race([
+    running,
+    until('the repository is sealed', async () => (await vault.eventsOf('snapshot-sealed')).length > 0),
+  ])
+  stop.abort()
+  await assert.rejects(running, { name: 'AbortError' })
+  return {
+    told: (await vault.eventsOf('disk-low')).map((event) => String(event.after)),
+    waits: vault.progress.waitingFor.length,
+  }
+}
+
+for (const [errno, code] of Object.entries(REFUSALS) as [keyof typeof REFUSALS, string][]) {
+  for (const [kind, size] of Object.entries(SIZES)) {
+    test(`${errno} of a ${kind} file is a pause that is told once and ends by itself`, async () => {
+      const { told, waits } = await sealDespite(size, { errno, syscall: 'write', times: 3 })
+
+      assert.deepEqual([told, waits], [[code], 3])
+    })
+  }
+}
+
+for (const [kind, size] of Object.entries(SIZES)) {
+  test(`one failed fsync of a ${kind} file is no pause: that file alone is fetched again`, async () => {
+    const { told, waits } = await sealDespite(size, { errno: 'EIO', syscall: 'fsync', times: 1 })
+
+    assert.deepEqual([told, waits], [[], 0])
+  })
+
+  test(`a second failed fsync of a ${kind} file within the hour is a pause that is told`, async () => {
+    const { told, waits } = await sealDespite(size, { errno: 'EIO', syscall: 'fsync', times: 2 })
+
+    assert.deepEqual([told, waits], [['DISK_FAILED'], 1])
+  })
+}

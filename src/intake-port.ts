@@ -69,8 +69,11 @@ export interface PartialFile extends RangeSource, AsyncDisposable {
    *   and only they have to be fetched
    */
   finish(signal: AbortSignal): Promise<Digests>
-  /** For a file that was finished, is as it arrived, and is not what its key says: a part of it came wrongly. */
-  lookAgain(): SecondLook
+  /**
+   * For a file that was finished, is as it arrived, and is not what its key says: a part of it came wrongly.
+   * @param goOn what came twice alike before a stop does not come again
+   */
+  lookAgain(goOn: boolean): SecondLook
 }
 
 /** What became of a small content. When it was not published, its bytes wait as a partial: they are not its key's. */

@@ -29,7 +29,7 @@ export interface Look {
  * @param wrong digests of the finished file
  * @param prove brings what is missing, and returns the digests of what is in the file
  * @returns the digests of what is in the file now; where they are right, no `look`
- * @throws ArchiveError as fillPartial; HeldBack. The next download of the same bytes begins another look then.
+ * @throws ArchiveError as fillPartial; HeldBack. The next download of the same bytes goes on with the look then.
  */
 export async function lookAgain(
   transfer: Transfer,
@@ -44,8 +44,10 @@ export async function lookAgain(
   }
   const fields = { component: 'download', repo: printRepo(source.ref), path: displayName(source.path), key: job.key }
   deps.log.warn({ ...fields, sha256: wrong.sha256 }, 'wrong bytes came: they are fetched again, to be compared')
-  countFrom(transfer, 0)
-  const comparing = partial.lookAgain()
+  // What came twice before a stop may have come from another place: this one must not be told for it.
+  const isOnlyPlace = job.sources.every(({ ref }) => printRepo(ref) === printRepo(source.ref))
+  const comparing = partial.lookAgain(isOnlyPlace)
+  countFrom(transfer, comparing.heldBytes)
   const { digests, replaced, hasRanges } = await compareAndMend(transfer, comparing, { wrong, prove }, signal)
   const differed = comparing.differed.slice(0, MOST_TOLD)
   const found = isContentOf(job.key, digests) ? 'mended' : foundBy(comparing, { replaced, hasRanges })

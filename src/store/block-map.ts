@@ -4,6 +4,8 @@ import { invariant } from '../domain/errors.ts'
 export interface Arrived {
   readonly length: number
   readonly crc: number
+  /** It came so twice. */
+  readonly isConfirmed?: boolean
 }
 
 const [MISSING, CLAIMED, HELD] = [0, 1, 2]
@@ -17,6 +19,8 @@ export class BlockMap {
   readonly #crcs: Uint32Array
   /** Beginnings of blocks that are missing, kept on disk by an earlier process. */
   readonly #begun = new Map<number, Arrived>()
+  /** Held blocks that came twice alike. */
+  readonly #confirmed = new Set<number>()
   #heldBytes = 0
   /** Every block before it is held. */
   #front = 0
@@ -29,9 +33,12 @@ export class BlockMap {
     this.count = Math.ceil(size / blockBytes)
     this.#states = new Uint8Array(this.count)
     this.#crcs = new Uint32Array(this.count)
-    for (const [index, { length, crc }] of arrived) {
-      if (length === this.lengthOf(index)) this.#hold(index, crc)
-      else this.#begun.set(index, { length, crc })
+    for (const [index, { length, crc, isConfirmed }] of arrived) {
+      if (length !== this.lengthOf(index)) this.#begun.set(index, { length, crc })
+      else {
+        this.#hold(index, crc)
+        if (isConfirmed === true) this.#confirmed.add(index)
+      }
     }
   }
 
@@ -64,6 +71,17 @@ export class BlockMap {
   crcOf(index: number): number {
     invariant(this.isHeld(index), `block ${index} is held`)
     return this.#crcs[index]!
+  }
+
+  /** A held block, as a journal names it. */
+  arrivedOf(index: number): Arrived {
+    return { length: this.lengthOf(index), crc: this.crcOf(index), isConfirmed: this.#confirmed.has(index) }
+  }
+
+  /** A held block came twice alike. */
+  confirm(index: number): void {
+    invariant(this.isHeld(index), `block ${index} is held`)
+    this.#confirmed.add(index)
   }
 
   /** What an earlier process kept of a block that is missing; forgotten with this. */
@@ -103,6 +121,7 @@ export class BlockMap {
   drop(index: number): void {
     invariant(this.#states[index] === HELD, `block ${index} is held`)
     this.#states[index] = MISSING
+    this.#confirmed.delete(index)
     this.#heldBytes -= this.lengthOf(index)
     this.#front = Math.min(this.#front, index)
     this.#lowest = Math.min(this.#lowest, index)

@@ -36,6 +36,7 @@ export class PartialDownload implements PartialFile {
   readonly #key: ContentKey
   readonly #size: number
   readonly #observer: PartialObserver
+  #opened: OpenedPartial
   #writer: PartialWriter
   #failure: Error | undefined
   #isClosed = false
@@ -45,14 +46,15 @@ export class PartialDownload implements PartialFile {
     context: PartialContext,
     key: ContentKey,
     size: number,
-    writer: PartialWriter,
+    file: { readonly opened: OpenedPartial; readonly writer: PartialWriter },
     observer: PartialObserver,
   ) {
     this.#context = context
     this.#key = key
     this.#size = size
     this.#observer = observer
-    this.#writer = writer
+    this.#opened = file.opened
+    this.#writer = file.writer
   }
 
   /** Opens or resumes. @throws errno errors */
@@ -62,8 +64,9 @@ export class PartialDownload implements PartialFile {
     size: number,
     observer: PartialObserver,
   ): Promise<PartialDownload> {
-    const writer = await openWriter(context, key, await openOrResume(context, key, size))
-    return new PartialDownload(context, key, size, writer, observer)
+    const opened = await openOrResume(context, key, size)
+    const writer = await openWriter(context, key, opened)
+    return new PartialDownload(context, key, size, { opened, writer }, observer)
   }
 
   get position(): number {
@@ -98,8 +101,7 @@ export class PartialDownload implements PartialFile {
       this.#observer.changing()
       try {
         if (this.#failure === undefined) await this.#writer.close()
-        const opened = await createPartial(this.#context, this.#key, this.#size)
-        this.#writer = await openWriter(this.#context, this.#key, opened)
+        await this.#use(await createPartial(this.#context, this.#key, this.#size))
         this.#failure = undefined
       } catch (error) {
         this.#failure = await storeError(this.#context.layout, this.#context.layout.partialFile(this.#key), error)
@@ -126,10 +128,15 @@ export class PartialDownload implements PartialFile {
     )
   }
 
-  lookAgain(): SecondLook {
+  lookAgain(goOn: boolean): SecondLook {
     this.#assertUsable()
-    const { memory } = this.#context.pool
-    return new BlockComparison(memory, this.#writer.checks(), (versions, signal) => this.#replace(versions, signal))
+    return new BlockComparison({
+      memory: this.#context.pool.memory,
+      file: this.#opened.blocks,
+      goOn,
+      replace: (versions, signal) => this.#replace(versions, signal),
+      confirm: (blocks) => this.#confirm(blocks),
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,6 +175,20 @@ export class PartialDownload implements PartialFile {
     })
   }
 
+  async #use(opened: OpenedPartial): Promise<void> {
+    this.#writer = await openWriter(this.#context, this.#key, opened)
+    this.#opened = opened
+  }
+
+  /** A stop need not make blocks come again that came twice alike. */
+  async #confirm(indices: readonly number[]): Promise<void> {
+    const { layout } = this.#context
+    const { blocks, journal } = this.#opened
+    for (const index of indices) blocks.confirm(index)
+    const again = indices.map((index) => [index, { ...blocks.arrivedOf(index), isConfirmed: false }] as const)
+    await onDisk(layout, layout.pieceJournal(this.#key), () => journal.append(again))
+  }
+
   /** Writes other versions of blocks. A kill meanwhile leaves blocks that are missing. */
   async #replace(versions: NewVersions, signal: AbortSignal): Promise<void> {
     this.#assertUsable()
@@ -176,13 +197,10 @@ export class PartialDownload implements PartialFile {
       // Opening it again would take it back from whoever took it over.
       await this.#writer.seal()
       this.#observer.changing()
-      const { crcs, blockBytes } = this.#writer.checks()
-      const lengthOf = (index: number): number => Math.min(blockBytes, this.#size - index * blockBytes)
-      const kept = [...crcs].flatMap((crc, index): [number, Arrived][] =>
-        versions.has(index) ? [] : [[index, { length: lengthOf(index), crc }]],
-      )
-      await this.#reopenWith(new Map(kept))
-      for (const [index, bytes] of versions) await this.#writeBlock(index * blockBytes, bytes, signal)
+      const { blocks } = this.#opened
+      const all = Array.from({ length: blocks.count }, (_, index) => [index, blocks.arrivedOf(index)] as const)
+      await this.#reopenWith(new Map(all.filter(([index]) => !versions.has(index))))
+      for (const [index, bytes] of versions) await this.#writeBlock(blocks.startOf(index), bytes, signal)
     }
     await this.#alone(() => onDisk(layout, layout.partialFile(this.#key), replace))
   }
@@ -211,8 +229,7 @@ export class PartialDownload implements PartialFile {
     try {
       const head = { key: this.#key, size: this.#size, blockBytes }
       await (await PieceJournal.create(layout.pieceJournal(this.#key), head, arrived)).close()
-      const opened = await openOrResume(this.#context, this.#key, this.#size)
-      this.#writer = await openWriter(this.#context, this.#key, opened)
+      await this.#use(await openOrResume(this.#context, this.#key, this.#size))
     } catch (error) {
       this.#failure = await storeError(layout, layout.partialFile(this.#key), error)
       throw this.#failure

@@ -16,7 +16,8 @@ export interface JournalHead {
 
 /**
  * What arrived of each block according to a journal's text; undefined when it is not a journal of these bytes. A torn
- * last line counts as not written. Blocks come in any order; a later line of a block supersedes an earlier one.
+ * last line counts as not written. Blocks come in any order; a later line of a block supersedes an earlier one, and the
+ * same line again says that it came so twice.
  */
 export function parseJournal(
   text: string,
@@ -33,7 +34,9 @@ export function parseJournal(
     const [index, length] = [Number(match[1]), Number(match[2])]
     const isInside = length >= 1 && length <= head.blockBytes && index * head.blockBytes + length <= size
     if (!isInside) return undefined
-    arrived.set(index, { length, crc: Number.parseInt(match[3]!, 16) })
+    const crc = Number.parseInt(match[3]!, 16)
+    const earlier = arrived.get(index)
+    arrived.set(index, { length, crc, isConfirmed: earlier?.length === length && earlier.crc === crc })
   }
   return { head, arrived }
 }
@@ -47,7 +50,10 @@ function parseHead(line: string, key: ContentKey, size: number): JournalHead | u
 
 function printLines(arrived: Iterable<readonly [number, Arrived]>): string {
   let text = ''
-  for (const [index, { length, crc }] of arrived) text += `${index} ${length} ${crc.toString(16).padStart(8, '0')}\n`
+  for (const [index, { length, crc, isConfirmed }] of arrived) {
+    const line = `${index} ${length} ${crc.toString(16).padStart(8, '0')}\n`
+    text += isConfirmed === true ? line + line : line
+  }
   return text
 }
 

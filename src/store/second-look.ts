@@ -1,4 +1,3 @@
-import type { BlockChecks } from '../blob-port.ts'
 import { judgeArrival } from '../domain/second-look.ts'
 import type { SecondLook } from '../intake-port.ts'
 import type { BlockMemory } from '../lib/block-memory.ts'
@@ -12,32 +11,41 @@ const MAX_KEPT = 8
 /** Bytes of blocks by their number, in order. */
 export type NewVersions = ReadonlyMap<number, Uint8Array>
 
+export interface ComparisonOptions {
+  readonly memory: BlockMemory
+  /** The whole file as it arrived, and what an earlier comparison found of it. */
+  readonly file: BlockMap
+  /** What came twice alike then does not come again. */
+  readonly goOn: boolean
+  /** Writes other versions of blocks over those in the file. */
+  readonly replace: (versions: NewVersions, signal: AbortSignal) => Promise<void>
+  /** Writes down that these blocks came as they are in the file. */
+  readonly confirm: (blocks: readonly number[]) => Promise<void>
+}
+
 /** Compares the blocks of a whole file with the same bytes as they come again. Its claims take memory and write nothing. */
 export class BlockComparison implements SecondLook {
   readonly maxRanges = Number.POSITIVE_INFINITY
-  readonly #memory: BlockMemory
+  readonly #options: ComparisonOptions
   readonly #inFile: Uint32Array
-  readonly #replace: (versions: NewVersions, signal: AbortSignal) => Promise<void>
   /** Held: came as it is in the file, or as it will be. */
   readonly #blocks: BlockMap
   /** CRC-32 of what came and differed from the file. */
   readonly #seen = new Map<number, number[]>()
   readonly #won = new Map<number, Uint8Array>()
   #isUndecided = false
+  /** Confirmed and not yet written down. */
+  #unnoted: number[] = []
+  #noting: Promise<void> | undefined
+  #failure: Error | undefined
 
-  /**
-   * @param checks of the blocks as they are in the file
-   * @param replace writes other versions of blocks over those in the file
-   */
-  constructor(
-    memory: BlockMemory,
-    checks: BlockChecks,
-    replace: (versions: NewVersions, signal: AbortSignal) => Promise<void>,
-  ) {
-    this.#memory = memory
-    this.#inFile = checks.crcs
-    this.#replace = replace
-    this.#blocks = new BlockMap(checks.size, checks.blockBytes)
+  constructor(options: ComparisonOptions) {
+    const { file, goOn } = options
+    const all = Array.from({ length: file.count }, (_, index) => [index, file.arrivedOf(index)] as const)
+    const settled = all.filter(([, { isConfirmed }]) => goOn && isConfirmed)
+    this.#options = options
+    this.#inFile = Uint32Array.from(all, ([, { crc }]) => crc)
+    this.#blocks = new BlockMap(file.size, file.blockBytes, new Map(settled))
   }
 
   get heldBytes(): number {
@@ -62,27 +70,30 @@ export class BlockComparison implements SecondLook {
 
   async claim(maxBytes: number, signal: AbortSignal): Promise<BlockClaim | undefined> {
     signal.throwIfAborted()
+    this.#assertNoted()
     const run = this.isWaiting ? undefined : this.#blocks.claim(Math.floor(maxBytes / this.#blocks.blockBytes))
     if (run === undefined) return undefined
     return new BlockClaim({
       blocks: this.#blocks,
-      memory: this.#memory,
+      memory: this.#options.memory,
       ...run,
       begun: undefined,
       mayFill: () => true,
-      assertUsable: () => undefined,
+      assertUsable: () => this.#assertNoted(),
       onFull: (filled) => this.#arrived(filled),
       onReleased: (index, end, begun) => {
-        if (begun !== undefined) this.#memory.giveBack(begun.block)
+        if (begun !== undefined) this.#options.memory.giveBack(begun.block)
         for (let each = index; each < end; each += 1) this.#blocks.release(each)
       },
     })
   }
 
   async mend(signal: AbortSignal): Promise<number> {
+    await this.#noting
+    this.#assertNoted()
     const won = new Map([...this.#won].toSorted(([a], [b]) => a - b))
     this.#won.clear()
-    if (won.size > 0) await this.#replace(won, signal)
+    if (won.size > 0) await this.#options.replace(won, signal)
     return won.size
   }
 
@@ -95,6 +106,28 @@ export class BlockComparison implements SecondLook {
     if (verdict === 'replace' && hasRoom) this.#won.set(index, Uint8Array.from(block.bytes.subarray(0, length)))
     if (verdict === 'undecided') this.#isUndecided = true
     if (verdict === 'ask-again' || verdict === 'undecided') this.#seen.set(index, [...seen, crc])
-    this.#memory.giveBack(block)
+    if (verdict === 'confirmed') this.#note(index)
+    this.#options.memory.giveBack(block)
+  }
+
+  #note(index: number): void {
+    this.#unnoted.push(index)
+    this.#noting ??= this.#noteAll()
+  }
+
+  /** Lines that come while some are written go into the next call. */
+  async #noteAll(): Promise<void> {
+    await Promise.resolve()
+    try {
+      while (this.#unnoted.length > 0) await this.#options.confirm(this.#unnoted.splice(0))
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error : new Error(String(error))
+      this.#options.memory.wake()
+    }
+    this.#noting = undefined
+  }
+
+  #assertNoted(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 }

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Sha256 } from '../../src/domain/digest.ts'
-import { startFaultProxy, type FaultProxy } from '../support/fault-proxy/start-fault-proxy.ts'
+import { type Delivery, startFaultProxy, type FaultProxy } from '../support/fault-proxy/start-fault-proxy.ts'
 import type { WireFault } from '../support/fault-proxy/wire-fault.ts'
 import { HurriedClock } from '../support/hurried-clock.ts'
 import { generated } from '../support/content/generated.ts'
@@ -198,7 +198,7 @@ test('when the source of wrong bytes is gone, they are compared with those of th
   assert.ok(scene.proxy.bytesDelivered < 3 * SIZE)
 })
 
-test('a second look stops when the queue is paused, and is begun anew later', async () => {
+test('a second look stops when the queue is paused, and goes on later', async () => {
   await using scene = await makeScene(flip(19 * MIB, { times: 1 }))
   const { catalog } = scene.vault.archive
   scene.proxy.watch = async () => {
@@ -219,5 +219,38 @@ test('a second look stops when the queue is paused, and is begun anew later', as
   assert.deepEqual((await scene.vault.sync()).failed, [])
   assert.ok(await scene.isSealed())
   assert.deepEqual(scene.quarantined(), [])
-  assert.equal(deliveriesOf(scene.proxy)[19], 2, 'in the file, and twice otherwise')
+  assert.equal(deliveriesOf(scene.proxy)[19], 2, 'it is in the file once, and came twice otherwise')
+})
+
+test('what one source sent twice is compared with what the next one sends', async () => {
+  await using scene = await makeScene()
+  scene.hub.world.addRepo('Qwen/Copy-1B', {
+    card: {},
+    files: [{ path: PATH, content: generated('large', SIZE), lfs: true }],
+  })
+  const { proxy } = scene
+  // The one that is asked first is damaged at its beginning, and is gone in the middle of the second look.
+  let first = ''
+  proxy.onFile = (file) => {
+    if (first !== '') return
+    first = file
+    proxy.faults.add({ origin: 'cdn', path: `^${first}`, flip: { file: 17 } })
+  }
+  let broken: readonly Delivery[] | undefined
+  proxy.watch = () => {
+    if (broken === undefined && proxy.bytesDelivered >= SIZE + 12 * MIB) {
+      broken = proxy.deliveries.filter(({ isOver }) => !isOver)
+      proxy.onFile = undefined
+      proxy.faults.clear()
+      proxy.faults.add({ origin: 'cdn', path: `^${first}`, answer: { status: 404 } })
+    }
+    if (broken?.some(({ isOver }) => !isOver)) throw new Error('the source is gone')
+  }
+
+  const { failed } = await scene.vault.sync()
+
+  assert.deepEqual(failed, [])
+  assert.equal((await scene.vault.archive.catalog.totals()).sealedSnapshots, 2)
+  assert.notEqual(broken, undefined)
+  assert.deepEqual(await scene.vault.eventsOf('upstream-damaged'), [], 'the second is not told for the first')
 })

@@ -10,6 +10,7 @@ import { BLOCK_BYTES, type Block } from '../../src/lib/block-memory.ts'
 import { createBlobStore } from '../../src/store/blob-store.ts'
 import { Layout } from '../../src/store/layout.ts'
 import { openArchiveFolder } from '../../src/store/marker.ts'
+import { parseJournal, PieceJournal } from '../../src/store/piece-journal.ts'
 import { until } from '../support/until.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
 import { NOTE } from '../contracts/blob-store.contract.ts'
@@ -84,7 +85,7 @@ test('the block that came wrongly is found in order, comes three times, and alon
   const path = layout.partialFile(keyOf(bytes))
   const before = lstatSync(path, { bigint: true })
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   assert.deepEqual(
     await fetchFrom(look, bytes, t),
     [0, 1, 2, 3, 3],
@@ -108,7 +109,7 @@ test('a block that came rightly the first time is left as it is when it comes wr
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 7), t)
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   assert.deepEqual(await fetchFrom(look, flipped(bytes, 2), t, 3), [0, 1, 2])
   assert.deepEqual(await fetchFrom(look, bytes, t), [2, 3, 4, 5, 6, 7, 7])
   assert.deepEqual(look.differed, [2 * PIECE_BYTES, 7 * PIECE_BYTES])
@@ -122,7 +123,7 @@ test('the same bytes twice are the end of a look, and nothing is mended', async 
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 4, 9), t)
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   assert.equal((await fetchFrom(look, flipped(bytes, 4, 9), t)).length, 12)
 
   assert.deepEqual([look.isOver, look.isUndecided, look.differed], [true, false, []])
@@ -135,7 +136,7 @@ test('a block that comes in another way each time is asked for three times and e
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 0), t)
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   for (const _ of [1, 2]) assert.deepEqual(await fetchFrom(look, randomBytes(SIZE), t, 1), [0])
   assert.equal(look.isOver, false)
   assert.deepEqual(await fetchFrom(look, randomBytes(SIZE), t, 1), [0])
@@ -150,7 +151,7 @@ test('a connection that breaks in a block of a look leaves nothing behind', asyn
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 1), t)
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   const range = await look.claim(3 * PIECE_BYTES, t.signal)
   await range!.room(t.signal)
   range!.filled(bytes.copy(range!.view()!, 0, 0, 1000))
@@ -167,7 +168,7 @@ test('more blocks than are kept in memory are replaced a few at a time', async (
   const all = Array.from({ length: 11 }, (_, index) => index)
   await using partial = await openWrong(store, bytes, flipped(bytes, ...all), t)
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   // All in flight together: what is found wrong meanwhile is more than is kept.
   const ranges = await Promise.all(all.map(() => look.claim(PIECE_BYTES, t.signal)))
   const again = { claim: async () => ranges.shift(), maxRanges: 1, heldBytes: 0 }
@@ -191,7 +192,7 @@ test('a stop while a block is replaced leaves it missing, and only it is fetched
   const bytes = randomBytes(SIZE)
   {
     await using partial = await openWrong(store, bytes, flipped(bytes, 6), t)
-    const look = partial.lookAgain()
+    const look = partial.lookAgain(true)
     await fetchFrom(look, bytes, t)
     await assert.rejects(look.mend(AbortSignal.abort(new Error('stopped'))), /stopped/)
   }
@@ -201,12 +202,54 @@ test('a stop while a block is replaced leaves it missing, and only it is fetched
   assert.equal((await partial.finish(t.signal)).sha256, digestsOf(bytes).sha256)
 })
 
+for (const how of ['closed', 'killed']) {
+  test(`a look that is ${how} goes on where it was: what came twice alike does not come again`, async (t) => {
+    const { store, layout, reopen } = await makeScene(t)
+    const bytes = randomBytes(SIZE)
+    const wrong = flipped(bytes, 9)
+    const first = await openWrong(store, bytes, wrong, t)
+    const linesBefore = readFileSync(layout.pieceJournal(keyOf(bytes)), 'utf8').split('\n').length
+    assert.deepEqual(await fetchFrom(first.lookAgain(true), bytes, t, 5), [0, 1, 2, 3, 4])
+    if (how === 'closed') await first[Symbol.asyncDispose]()
+    else t.after(() => first[Symbol.asyncDispose]())
+    await until('it is written down', () => {
+      return readFileSync(layout.pieceJournal(keyOf(bytes)), 'utf8').split('\n').length === linesBefore + 5
+    })
+
+    // Opened twice: what is written down outlives more than one stop.
+    await using _ = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
+    await using partial = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
+    assert.equal((await partial.finish(t.signal)).sha256, digestsOf(wrong).sha256)
+    assert.equal(partial.lookAgain(false).heldBytes, 0, 'unless nothing of it counts')
+    const look = partial.lookAgain(true)
+    assert.equal(look.heldBytes, 5 * PIECE_BYTES)
+    assert.deepEqual(await fetchFrom(look, bytes, t), [5, 6, 7, 8, 9, 9])
+    await look.mend(t.signal)
+
+    assert.equal((await partial.finish(t.signal)).sha256, digestsOf(bytes).sha256)
+  })
+}
+
+test('what cannot be written down of a look is told', async (t) => {
+  const { store } = await makeScene(t)
+  const bytes = randomBytes(SIZE)
+  await using partial = await openWrong(store, bytes, flipped(bytes, 9), t)
+  t.mock.method(PieceJournal.prototype, 'append', () =>
+    Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28, syscall: 'write' })),
+  )
+
+  const look = partial.lookAgain(true)
+  await fetchFrom(look, bytes, t, 1)
+  await assert.rejects(look.mend(t.signal), { code: 'DISK_FULL' })
+  await assert.rejects(look.claim(PIECE_BYTES, t.signal), { code: 'DISK_FULL' })
+})
+
 test('what was found before a block was replaced counts no more', async (t) => {
   const { store } = await makeScene(t)
   const bytes = randomBytes(SIZE)
   const wrong = flipped(bytes, 6, 8)
   await using partial = await openWrong(store, bytes, wrong, t)
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   await fetchFrom(look, bytes, t)
   await look.mend(t.signal)
 
@@ -224,7 +267,7 @@ test('a look never writes to a file that has a second name: it begins anew', asy
   const other = join(layout.root, 'other-name')
   linkSync(layout.partialFile(keyOf(bytes)), other)
 
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   await fetchFrom(look, bytes, t)
   await look.mend(t.signal)
   assert.equal(partial.heldBytes, 0)
@@ -238,7 +281,7 @@ test('what another process took over meanwhile is not written to', async (t) => 
   const { store, reopen } = await makeScene(t)
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 2), t)
-  const look = partial.lookAgain()
+  const look = partial.lookAgain(true)
   await fetchFrom(look, bytes, t)
   await using _ = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
 
@@ -259,4 +302,16 @@ test('isQuarantined knows bytes by what was promised and what came, and only whi
   assert.equal(await store.isQuarantined(keyOf(wrong), digests), false)
   assert.equal(await store.isQuarantined(keyOf(bytes), digestsOf(flipped(bytes, 3))), false)
   assert.equal(partial.heldBytes, SIZE)
+})
+
+test('only the same line twice says that a block came so twice', () => {
+  const key = keyOf(Buffer.from('any'))
+  const head = `weightvault-pieces/2 ${key} 20 10\n`
+  const read = (lines: string): unknown => parseJournal(head + lines, key, 20)?.arrived.get(0)
+
+  assert.deepEqual(read('0 10 0000000a\n'), { length: 10, crc: 10, isConfirmed: false })
+  assert.deepEqual(read('0 10 0000000b\n0 10 0000000a\n'), { length: 10, crc: 10, isConfirmed: false })
+  assert.deepEqual(read('0 9 0000000a\n0 10 0000000a\n'), { length: 10, crc: 10, isConfirmed: false })
+  assert.deepEqual(read('0 10 0000000a\n1 10 0000000c\n0 10 0000000a\n'), { length: 10, crc: 10, isConfirmed: true })
+  assert.deepEqual(read('0 10 0000000a\n0 10 0000000a\n0 10 0000000b\n'), { length: 10, crc: 11, isConfirmed: false })
 })

@@ -17,6 +17,11 @@ export interface PartialRange extends ByteSink {
   readonly end: number
   /** Where the next byte goes. */
   readonly position: number
+  /**
+   * It comes over the same connection as that one, which is not released yet, and after it: both may fill the memory that
+   * a kill may cost one connection. Otherwise it waits until what other connections had brought is safe.
+   */
+  follows(before: PartialRange): void
   /** Ends the claim: what was filled is kept, the rest is missing again. Also when the range is whole. */
   release(): void
 }

@@ -31,25 +31,27 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
+/** Longer than a kernel keeps an acknowledgement back while bytes come. */
+const ACKNOWLEDGED_MS = 50
+
 /**
  * Bytes that were written to each connection of a server on loopback and that the stopped client has not read: they lie
  * in the kernel. By the client's port.
  */
 export function unreadByClientPort(serverPort: number): ReadonlyMap<number, number> {
-  let last = readQueues(serverPort)
-  // Bytes on their way from one queue to the other would count twice; on loopback that is over in a moment.
-  for (let tries = 0; tries < 20; tries += 1) {
+  let queues = readQueues(serverPort)
+  // What has arrived and is not acknowledged is in both queues. What stays has no room in the client's.
+  for (let waitedMs = 0; waitedMs < ACKNOWLEDGED_MS && queues.isSending; waitedMs += 2) {
     pauseAll(2)
-    const now = readQueues(serverPort)
-    if ([...now].every(([port, bytes]) => last.get(port) === bytes) && now.size === last.size) return now
-    last = now
+    queues = readQueues(serverPort)
   }
-  return last
+  return queues.unread
 }
 
 /** Send queue of the server's side and receive queue of the client's side, added up. */
-function readQueues(serverPort: number): Map<number, number> {
+function readQueues(serverPort: number): { readonly unread: Map<number, number>; readonly isSending: boolean } {
   const queues = new Map<number, number>()
+  let isSending = false
   for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
     const fields = /^\s*\d+: \w+:(\w+) \w+:(\w+) (\w+) (\w+):(\w+)/.exec(line)
     if (fields === null) continue
@@ -57,8 +59,9 @@ function readQueues(serverPort: number): Map<number, number> {
       .slice(1)
       .map((hex) => parseInt(hex, 16))
     if (state !== 1) continue
+    if (local === serverPort) isSending ||= sending > 0
     if (local === serverPort) queues.set(remote, (queues.get(remote) ?? 0) + sending)
     if (remote === serverPort) queues.set(local, (queues.get(local) ?? 0) + receiving)
   }
-  return queues
+  return { unread: queues, isSending }
 }

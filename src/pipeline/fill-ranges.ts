@@ -139,6 +139,7 @@ class RangeFill {
         if (lane.mayStay() && !this.#options.whole) {
           next = await this.#claim()
           answer = next && body.ahead(next.start, next.end, this.#signal)
+          if (answer !== undefined) next?.follows(range)
           // It is awaited in its turn; until then its failure is nobody's.
           answer?.catch(() => undefined)
         }

@@ -22,6 +22,11 @@ export class BegunBlocks {
     this.#byIndex.set(index, begun)
   }
 
+  /** Whether memory has the beginning of this block: whoever claims it has to go on there. */
+  has(index: number): boolean {
+    return this.#byIndex.has(index)
+  }
+
   /** What is there of a block that is claimed again: in memory, or on disk since an earlier process. @throws errno errors */
   async take(index: number): Promise<BegunBlock | undefined> {
     const inMemory = this.#byIndex.get(index)
@@ -32,7 +37,7 @@ export class BegunBlocks {
     if (kept === undefined || block === undefined) return undefined
     const bytes = block.bytes.subarray(0, kept.length)
     const { bytesRead } = await this.#handle.read(bytes, 0, kept.length, this.#blocks.startOf(index))
-    if (bytesRead === kept.length && crc32(bytes) === kept.crc) return { block, ...kept }
+    if (bytesRead === kept.length && crc32(bytes) === kept.crc) return { block, ...kept, carriedBytes: 0 }
     this.#memory.giveBack(block)
     return undefined
   }

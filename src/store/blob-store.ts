@@ -20,6 +20,7 @@ import type { Log } from '../log-port.ts'
 import { ArchiveDisk } from './archive-disk.ts'
 import { dropBallastFile, keepBallastFile } from './ballast.ts'
 import { readBlockChecks } from './block-checks.ts'
+import { CarriedBytes } from './carried-bytes.ts'
 import { exportFolder } from './export-folder.ts'
 import { Layout } from './layout.ts'
 import { listBlobs } from './list-blobs.ts'
@@ -76,6 +77,7 @@ class FolderBlobStore implements BlobStore {
       layout: this.#layout,
       pool: hashPool,
       log,
+      carried: new CarriedBytes(),
       blockBytes: pieceBytes,
       sequential,
       alone: sequential ? oneAtATime() : (write) => write(),

@@ -91,13 +91,19 @@ export class BlockMap {
     return begun
   }
 
-  /** The first run of missing blocks, at most `maxBlocks`; only its first may have a kept beginning. */
-  claim(maxBlocks: number): { readonly first: number; readonly end: number } | undefined {
+  /**
+   * The first run of missing blocks, at most `maxBlocks`; only its first may have a kept beginning.
+   * @param begun those whose beginning is kept elsewhere
+   */
+  claim(
+    maxBlocks: number,
+    begun?: { has(index: number): boolean },
+  ): { readonly first: number; readonly end: number } | undefined {
     while (this.#lowest < this.count && this.#states[this.#lowest] !== MISSING) this.#lowest += 1
     const first = this.#lowest
     let end = first
     while (end < this.count && end - first < Math.max(1, maxBlocks) && this.#states[end] === MISSING) {
-      if (end > first && this.#begun.has(end)) break
+      if (end > first && (this.#begun.has(end) || begun?.has(end) === true)) break
       this.#states[end] = CLAIMED
       end += 1
     }

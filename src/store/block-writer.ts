@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Block } from '../lib/block-memory.ts'
 import type { Arrived } from './block-map.ts'
+import type { Carrier } from './carried-bytes.ts'
 import type { DirectFile } from './direct-file.ts'
 import type { PieceJournal } from './piece-journal.ts'
 
@@ -19,6 +20,10 @@ export interface FilledBlock extends Arrived {
   readonly index: number
   readonly start: number
   readonly block: Block
+  /** Over what it came, where more may come over the same. */
+  readonly carrier?: Carrier
+  /** How many bytes of it are nowhere else. */
+  readonly carriedBytes: number
 }
 
 export interface BlockWriterOptions {
@@ -39,8 +44,8 @@ export interface BlockWriterOptions {
   readonly isWhole: () => boolean
   /** The block is in the file, and its memory is not read by any write any more. */
   readonly onWritten: (filled: FilledBlock) => void
-  /** The journal has more blocks: the backlog is smaller. */
-  readonly onNoted: () => void
+  /** The journal has these: a kill does not lose them any more. */
+  readonly onNoted: (noted: readonly FilledBlock[]) => void
   /** The block will not be written: something failed before. */
   readonly onDropped: (filled: FilledBlock) => void
   /** The first failure, and whether what was written before is as it was. Never rejects. */
@@ -57,8 +62,6 @@ export interface BlockWriterOptions {
 export class BlockWriter {
   readonly #options: BlockWriterOptions
   #queue: FilledBlock[] = []
-  /** Blocks added and not yet noted. */
-  #backlog = 0
   #unnoted: FilledBlock[] = []
   #noting: Promise<void> | undefined
   #oursSinceMs = Number.NEGATIVE_INFINITY
@@ -73,16 +76,10 @@ export class BlockWriter {
     this.#options = options
   }
 
-  /** Blocks that a kill of the process would lose now. */
-  get backlog(): number {
-    return this.#backlog
-  }
-
   /** Never waits; what fails is told to `onFailure`. */
   add(filled: FilledBlock): void {
     if (this.#hasFailed) return this.#options.onDropped(filled)
     this.#queue.push(filled)
-    this.#backlog += 1
     if (this.#writing.size >= WRITES_AT_ONCE) return
     const writing: Promise<void> = this.#writeAll().finally(() => this.#writing.delete(writing))
     this.#writing.add(writing)
@@ -153,8 +150,7 @@ export class BlockWriter {
       while (this.#unnoted.length > 0) {
         const noted = this.#unnoted.splice(0)
         await journal.append(noted.map((filled) => [filled.index, filled]))
-        this.#backlog -= noted.length
-        onNoted()
+        onNoted(noted)
         // The end of the file is left to the fsync that has to come anyway.
         if (!isWhole() && this.#isSyncDue())
           this.#syncing ??= this.#syncWritten().finally(() => (this.#syncing = undefined))

@@ -9,14 +9,13 @@ import { BlockClaim, type BegunBlock } from './block-claim.ts'
 import { BlockHasher } from './block-hasher.ts'
 import type { Arrived, BlockMap } from './block-map.ts'
 import { BlockWriter, type FilledBlock } from './block-writer.ts'
+import { UnnotedBlocks } from './carried-bytes.ts'
 import { DirectFile } from './direct-file.ts'
 import { PartialOwner, type PartialIdentity } from './partial-owner.ts'
 import type { PieceJournal } from './piece-journal.ts'
 import type { OpenedPartial, PartialContext } from './resume-partial.ts'
 import { storeError } from './store-error.ts'
 
-/** Blocks in memory that are not on disk yet, for each connection, with the one being filled: one piece. */
-const MAX_BACKLOG = 4
 /** Read back whole; larger files are hashed by the pool while they grow. */
 const SMALL_BYTES = 256 * 1024
 /** A write that fails so leaves the bytes before it as they are. After any other error no byte can be trusted. */
@@ -39,6 +38,7 @@ export class PartialWriter {
   #hasher: BlockHasher | undefined
   readonly #begun: BegunBlocks
   readonly #appender: BlockAppender
+  readonly #unnoted = new UnnotedBlocks()
   /** Ranges that are being filled. */
   #claims = 0
   #isNameDurable = false
@@ -55,7 +55,8 @@ export class PartialWriter {
     this.#owner = new PartialOwner(context.layout, this.#path, opened)
     this.#blocks = opened.blocks
     this.#begun = new BegunBlocks(context.pool.memory, opened)
-    this.#appender = new BlockAppender(opened.blocks, () => this.claim(opened.blocks.blockBytes))
+    const appended = context.carried.start().use()
+    this.#appender = new BlockAppender(opened.blocks, () => this.claim(opened.blocks.blockBytes, appended))
     this.#hasher = this.#startHasher()
     this.#writer = new BlockWriter({
       handle: this.#handle,
@@ -68,7 +69,10 @@ export class PartialWriter {
       connections: () => this.#connections,
       isWhole: () => this.#blocks.isWhole,
       onWritten: (filled) => this.#onWritten(filled),
-      onNoted: () => context.pool.memory.wake(),
+      onNoted: (noted) => {
+        this.#unnoted.settle(noted)
+        context.pool.memory.wake()
+      },
       onDropped: (filled) => this.#onDropped(filled),
       onFailure: async (error, during) => {
         await this.#fail(error, during === 'write' && isErrno(error, ...KEEPS_BYTES))
@@ -108,9 +112,9 @@ export class PartialWriter {
     return { size, blockBytes, crcs: Uint32Array.from({ length: count }, (_, index) => this.#blocks.crcOf(index)) }
   }
 
-  async claim(maxBytes: number): Promise<BlockClaim | undefined> {
+  async claim(maxBytes: number, carrier = this.#context.carried.start()): Promise<BlockClaim | undefined> {
     this.#assertUsable()
-    const run = this.#blocks.claim(Math.floor(maxBytes / this.#blocks.blockBytes))
+    const run = this.#blocks.claim(Math.floor(maxBytes / this.#blocks.blockBytes), this.#begun)
     if (run === undefined) return undefined
     const begun = await this.#begun.take(run.first)
     this.#claims += 1
@@ -119,7 +123,8 @@ export class PartialWriter {
       memory: this.#context.pool.memory,
       ...run,
       begun,
-      mayFill: () => this.#mayFill(),
+      carrier,
+      mayFill: () => this.#failure === undefined,
       assertUsable: () => this.#assertUsable(),
       onFull: (filled) => this.#onFull(filled),
       onReleased: (index, end, left) => this.#onReleased(index, end, left),
@@ -198,6 +203,7 @@ export class PartialWriter {
   /** Waits for what is under way and closes; the file stays as it is. */
   async close(): Promise<void> {
     await this.#writer.drain()
+    this.#unnoted.settle()
     this.#appender.release()
     this.#begun.close()
     this.#hasher?.close()
@@ -209,7 +215,11 @@ export class PartialWriter {
 
   #onFull(filled: FilledBlock): void {
     this.#blocks.hold(filled.index, filled.crc)
-    if (this.#failure !== undefined) return this.#context.pool.memory.giveBack(filled.block)
+    this.#unnoted.add(filled)
+    if (this.#failure !== undefined) {
+      this.#unnoted.settle()
+      return this.#context.pool.memory.giveBack(filled.block)
+    }
     this.#hasher?.offer(filled)
     this.#writer.add(filled)
   }
@@ -217,11 +227,6 @@ export class PartialWriter {
   /** Each has claimed what it fetches now and what it fetches next. */
   get #connections(): number {
     return Math.max(1, Math.ceil(this.#claims / 2))
-  }
-
-  /** Whether a claim may take memory now: a kill loses no more than one piece a connection. */
-  #mayFill(): boolean {
-    return this.#failure === undefined && this.#writer.backlog < MAX_BACKLOG * this.#connections
   }
 
   #onReleased(index: number, end: number, begun: BegunBlock | undefined): void {
@@ -278,6 +283,7 @@ export class PartialWriter {
 
   async #fail(cause: unknown, keepsBytes: boolean): Promise<Error> {
     this.#failure ??= await storeError(this.#context.layout, this.#path, cause)
+    this.#unnoted.settle()
     if (!keepsBytes && !this.#isRemoved && isErrno(cause)) {
       // After a failed fsync the cache may show bytes that the disk does not have: nothing of this file may be used.
       this.#isRemoved = true

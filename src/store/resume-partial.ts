@@ -6,6 +6,7 @@ import { isErrno, readRegularFile, unlinkIfThere } from '../lib/fs-durable.ts'
 import type { HashPool } from '../lib/hash-files.ts'
 import type { Log } from '../log-port.ts'
 import { BlockMap, type Arrived } from './block-map.ts'
+import type { CarriedBytes } from './carried-bytes.ts'
 import type { Layout } from './layout.ts'
 import { parseJournal, PieceJournal } from './piece-journal.ts'
 import { moveToQuarantine } from './quarantine.ts'
@@ -18,6 +19,8 @@ export interface PartialContext {
   readonly layout: Layout
   readonly pool: HashPool
   readonly log: Log
+  /** Of all files: one connection may bring bytes of several. */
+  readonly carried: CarriedBytes
   /** Unit of resume for new partials. */
   readonly blockBytes: number
   /** One write at a time for all files, each in its order: what a disk with a moving head wants. */

@@ -4,6 +4,7 @@ import type { BlockMemory } from '../lib/block-memory.ts'
 import { BlockClaim } from './block-claim.ts'
 import { BlockMap } from './block-map.ts'
 import type { FilledBlock } from './block-writer.ts'
+import { CarriedBytes } from './carried-bytes.ts'
 
 /** Versions kept in memory until they are written; of one that finds no room the block comes once more. */
 const MAX_KEPT = 8
@@ -27,6 +28,7 @@ export interface ComparisonOptions {
 export class BlockComparison implements SecondLook {
   readonly maxRanges = Number.POSITIVE_INFINITY
   readonly #options: ComparisonOptions
+  readonly #carried = new CarriedBytes()
   readonly #inFile: Uint32Array
   /** Held: came as it is in the file, or as it will be. */
   readonly #blocks: BlockMap
@@ -78,6 +80,7 @@ export class BlockComparison implements SecondLook {
       memory: this.#options.memory,
       ...run,
       begun: undefined,
+      carrier: this.#carried.start(),
       mayFill: () => true,
       assertUsable: () => this.#assertNoted(),
       onFull: (filled) => this.#arrived(filled),
@@ -97,7 +100,8 @@ export class BlockComparison implements SecondLook {
     return won.size
   }
 
-  #arrived({ index, block, length, crc }: FilledBlock): void {
+  #arrived({ index, block, length, crc, carrier, carriedBytes }: FilledBlock): void {
+    carrier?.settle(carriedBytes)
     const seen = this.#seen.get(index) ?? []
     const verdict = judgeArrival(this.#inFile[index]!, seen, crc)
     const hasRoom = this.#won.size < MAX_KEPT

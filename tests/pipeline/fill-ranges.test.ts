@@ -71,7 +71,8 @@ function countingFile(): PartialFile {
       file.heldBytes += count
     }
     const [start, end] = [position, claimed]
-    return { start, end, position, view: () => bytes, filled, room: () => Promise.resolve(), release: () => undefined }
+    const [room, nothing] = [() => Promise.resolve(), () => undefined]
+    return { start, end, position, follows: nothing, view: () => bytes, filled, room, release: nothing }
   }
   return file as unknown as PartialFile
 }

@@ -179,7 +179,7 @@ test('memory is given back only when its own write has ended and no hash reads i
   const filled = [0, 1, 2].map((index) => {
     const block = pool.memory.take()!
     block.bytes.set(bytes.subarray(index * MIB, (index + 1) * MIB))
-    return { index, start: index * MIB, block, length: MIB, crc: 0 }
+    return { index, start: index * MIB, block, length: MIB, crc: 0, carriedBytes: MIB }
   })
   const given: number[] = []
   const giveBack = pool.memory.giveBack.bind(pool.memory)
@@ -204,4 +204,110 @@ test('memory is given back only when its own write has ended and no hash reads i
   assert.deepEqual(given, [1, 2, 0])
   assert.equal(digests.sha256, digestsOf(bytes).sha256)
   hasher.close()
+})
+
+/** From now on nothing that is written is noted, until this is disposed of. */
+async function holdNotes(t: TestContext, layout: Layout): Promise<Disposable> {
+  await using any = await open(layout.root)
+  const gate = Promise.withResolvers<void>()
+  const prototype = Object.getPrototypeOf(any) as FileHandle
+  const write = Reflect.get(prototype, 'write') as (...args: unknown[]) => Promise<unknown>
+  t.mock.method(prototype, 'write', async function (this: FileHandle, ...args: unknown[]) {
+    await gate.promise
+    return Reflect.apply(write, this, args)
+  })
+  return { [Symbol.dispose]: gate.resolve }
+}
+
+/** Fills as far as there is room, and says how far that was. */
+function fillRoom(range: PartialRange, bytes: Buffer): number {
+  const start = range.position
+  while (range.position < range.end) {
+    const view = range.view()
+    if (view === undefined) break
+    range.filled(bytes.copy(view, 0, range.position, Math.min(range.position + 100_003, range.end)))
+  }
+  return range.position - start
+}
+
+/** What a kill may cost a connection, without what its reader may hold. */
+const MOST_OF_ONE = 4 * MIB - 256 * 1024
+
+test('a kill costs at most a piece of what came over one connection, also when others ended and new ones start', async (t) => {
+  const { store, layout } = await makeLargeStore(t)
+  const bytes = randomBytes(40 * MIB)
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  const claim = async (before?: PartialRange): Promise<PartialRange> => {
+    const range = await partial.claim(4 * MIB, t.signal)
+    assert.ok(range !== undefined)
+    if (before !== undefined) range.follows(before)
+    return range
+  }
+  using held = await holdNotes(t, layout)
+
+  // Three connections, each with a range and the one it fetches next; one brings nothing.
+  const [first, second, third] = [await claim(), await claim(), await claim()]
+  const [afterFirst, afterSecond] = [await claim(first), await claim(second)]
+  await claim(third)
+  const ofFirst = fillRoom(first, bytes) + fillRoom(afterFirst, bytes)
+  assert.equal(ofFirst, MOST_OF_ONE)
+  assert.equal(fillRoom(second, bytes), MOST_OF_ONE)
+  // It ends: what it brought is still on its way.
+  afterSecond.release()
+  second.release()
+  assert.equal(fillRoom(first, bytes), 0)
+
+  // The next range may come over the connection that is free now.
+  const next = await claim()
+  assert.equal(fillRoom(next, bytes), 0)
+  held[Symbol.dispose]()
+  await fill(next, bytes, t)
+  await fill(first, bytes, t)
+})
+
+test('a range of another file waits for what its connection may have brought before', async (t) => {
+  const { store, layout } = await makeLargeStore(t)
+  const [one, other] = [randomBytes(8 * MIB), randomBytes(8 * MIB)]
+  await using oneFile = await store.openPartial(keyOf(one), one.length, t.signal)
+  await using otherFile = await store.openPartial(keyOf(other), other.length, t.signal)
+  using held = await holdNotes(t, layout)
+  const [begun, ended] = [await otherFile.claim(4 * MIB, t.signal), await oneFile.claim(2 * MIB, t.signal)]
+  assert.equal(fillRoom(begun!, other), MOST_OF_ONE)
+  assert.equal(fillRoom(ended!, one), 2 * MIB)
+  ended!.release()
+
+  const waiting = await otherFile.claim(4 * MIB, t.signal)
+
+  assert.equal(fillRoom(waiting!, other), 0)
+  held[Symbol.dispose]()
+  await fill(waiting!, other, t)
+})
+
+test('a block that was begun and left is gone on with, and what is there of it is written over nothing', async (t) => {
+  const { store, layout } = await makeLargeStore(t)
+  const bytes = randomBytes(12 * MIB)
+  const wrong = randomBytes(12 * MIB)
+  await using partial = await store.openPartial(keyOf(bytes), bytes.length, t.signal)
+  const [first, second] = [await partial.claim(4 * MIB, t.signal), await partial.claim(4 * MIB, t.signal)]
+  await fill(first!, bytes, t, 2 * MIB + 12_345)
+  await fill(second!, wrong, t, 4 * MIB + 54_321)
+  first!.release()
+  second!.release()
+
+  const starts: number[] = []
+  for (let range = await partial.claim(8 * MIB, t.signal); range !== undefined;) {
+    starts.push(range.start)
+    await fill(range, bytes, t)
+    range.release()
+    range = await partial.claim(8 * MIB, t.signal)
+  }
+
+  assert.deepEqual(starts, [2 * MIB + 12_345, 4 * MIB + 54_321])
+  const digests = await partial.finish(t.signal)
+  assert.deepEqual(
+    createHash('sha256')
+      .update(readFileSync(layout.partialFile(keyOf(bytes))))
+      .digest('hex'),
+    digests.sha256,
+  )
 })

@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { SimHub } from '../sim-hub/types.ts'
 import { LOOPBACK_CERTIFICATE, type TestCertificate } from '../test-ca.ts'
 import { type ClientRequest, readRequests } from './client-requests.ts'
-import { askUpstream, type HubAnswer, inventedAnswer, type Route } from './hub-answer.ts'
+import { askUpstream, headOf, type HubAnswer, inventedAnswer, type Route } from './hub-answer.ts'
 import { FaultList } from './wire-fault.ts'
 import { atConnection, endAs, writeAnswer } from './write-answer.ts'
 
@@ -15,8 +15,14 @@ export interface Delivery {
   readonly file: string
   readonly start: number
   bytes: number
+  /** Bytes of the body as announced. */
+  readonly length: number | undefined
   /** Port of the client's side of the connection. */
   readonly clientPort: number
+  /** How many bytes this connection carried before the first of these. */
+  readonly bodyAt: number
+  /** How many bytes the kernel has taken for this connection so far. */
+  readonly carried: () => number
   isOver: boolean
 }
 
@@ -156,7 +162,10 @@ class LiveProxy implements FaultProxy {
       file,
       start: answer.fileStart,
       bytes: 0,
+      length: answer.length,
       clientPort: socket.remotePort ?? 0,
+      bodyAt: socket.bytesWritten + headOf(answer, fault).length,
+      carried: () => takenByKernel(socket),
       isOver: false,
     }
     if (origin === 'cdn' && answer.status < 300) this.deliveries.push(delivery)
@@ -190,6 +199,12 @@ function rangeOf({ rawHeaders }: ClientRequest): { start: number; end: number } 
   const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'range')
   const match = at < 0 ? null : /^bytes=(\d+)-(\d+)$/.exec(rawHeaders[at + 1] ?? '')
   return match === null ? undefined : { start: Number(match[1]), end: Number(match[2]) + 1 }
+}
+
+/** Exact while the event loop stands still; a socket says by itself only what it was handed. */
+function takenByKernel(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { _handle: { bytesWritten: number; writeQueueSize: number } | null }
+  return handle === null ? socket.bytesWritten : handle.bytesWritten - handle.writeQueueSize
 }
 
 function asksToClose({ rawHeaders }: ClientRequest): boolean {

@@ -93,7 +93,9 @@ http {
   server { listen 127.0.0.1:${ports.hub};
     location ~ ^/far/(\\d+)/Qwen/Bench/resolve/[^/]+/(.*)$ { return 302 http://127.0.0.1:$1/$2; }
     ${resolve(`http://127.0.0.1:${ports.http}`)} }
-  server { listen 127.0.0.1:${ports.tlsHub} ssl; ${resolve(`https://127.0.0.1:${ports.https}`)} }
+  server { listen 127.0.0.1:${ports.tlsHub} ssl;
+    location ~ ^/far/(\\d+)/Qwen/Bench/resolve/[^/]+/(.*)$ { return 302 https://127.0.0.1:$1/$2; }
+    ${resolve(`https://127.0.0.1:${ports.https}`)} }
 }
 `
 }

@@ -76,7 +76,8 @@ export interface HashReply {
 interface Session {
   readonly fd: number
   /** The same file past the page cache. */
-  directFd: number | undefined
+  readonly directFd: number | undefined
+  isDirectRefused: boolean
   readonly sha256: Hash | undefined
   readonly sha1: Hash | undefined
   readonly blockBytes: number | undefined
@@ -88,17 +89,18 @@ interface Session {
 const sessions = new Map<number, Session>()
 const READ_BYTES = 1024 * 1024
 const SECTOR_BYTES = 4096
-/** While one is hashed the other is read into. */
-let buffers: readonly [Uint8Array, Uint8Array] | undefined
+/** While one is hashed the others are read into: a disk that is asked for one thing at a time rests in between. */
+const READ_BUFFERS = 3
+let buffers: readonly Uint8Array[] | undefined
 const readAt = promisify(read)
 
 /** The compiler knows this global only together with those of a browser. */
 declare const WebAssembly: { Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer } }
 
 /** This memory begins on a page, as direct I/O demands. */
-function twoBuffers(): readonly [Uint8Array, Uint8Array] {
-  const { buffer } = new WebAssembly.Memory({ initial: (2 * READ_BYTES) / 65_536 })
-  return [new Uint8Array(buffer, 0, READ_BYTES), new Uint8Array(buffer, READ_BYTES, READ_BYTES)]
+function readBuffers(): readonly Uint8Array[] {
+  const { buffer } = new WebAssembly.Memory({ initial: (READ_BUFFERS * READ_BYTES) / 65_536 })
+  return Array.from({ length: READ_BUFFERS }, (_, index) => new Uint8Array(buffer, index * READ_BYTES, READ_BYTES))
 }
 
 /** Does one request; undefined for `close`, which has no answer. @throws errno errors */
@@ -132,6 +134,7 @@ function openSession(request: Extract<HashRequest, { kind: 'open' }>): HashResul
     sessions.set(request.session, {
       fd,
       directFd: request.isDirect ? openDirect(request.path, identity) : undefined,
+      isDirectRefused: false,
       sha256: hashes ? createHash('sha256') : undefined,
       sha1: withGitOid ? createHash('sha1').update(`blob ${size}\0`) : undefined,
       blockBytes: request.blockBytes,
@@ -161,26 +164,48 @@ function openDirect(path: string, { dev, ino }: FileIdentity): number | undefine
   return undefined
 }
 
-/** Hashes one part while the next is read. */
+/** A part of a file on its way into memory. */
+interface Part {
+  readonly into: Uint8Array
+  readonly wanted: number
+  readonly reading: Promise<number>
+}
+
+/** Hashes one part while the next ones are read. */
 async function readSlice(session: Session, to: number): Promise<HashResult> {
   let crc = 0
-  buffers ??= twoBuffers()
-  let [bytes, spare] = buffers
-  let reading = readPart(session, session.position, to, bytes)
+  buffers ??= readBuffers()
+  const free = [...buffers]
+  const parts: Part[] = []
+  let from = session.position
   try {
-    for (let length = await reading; length > 0; length = await reading) {
-      const part = bytes.subarray(0, length)
-      noteBlocks(session, part)
+    for (;;) {
+      while (from < to && free.length > 0) {
+        const into = free.pop()!
+        const wanted = Math.min(into.length, to - from)
+        const reading = readPart(session, from, wanted, into)
+        // Told when its turn comes, if it comes.
+        reading.catch(() => undefined)
+        parts.push({ into, wanted, reading })
+        from += wanted
+      }
+      const part = parts[0]
+      if (part === undefined) break
+      const length = await part.reading
+      const bytes = part.into.subarray(0, length)
+      noteBlocks(session, bytes)
+      if (session.sha256 === undefined) crc = crc32(bytes, crc)
+      session.sha256?.update(bytes)
+      session.sha1?.update(bytes)
       session.position += length
-      reading = readPart(session, session.position, to, spare)
-      if (session.sha256 === undefined) crc = crc32(part, crc)
-      session.sha256?.update(part)
-      session.sha1?.update(part)
-      ;[bytes, spare] = [spare, bytes]
+      // The file ends here, and what was asked for behind it is not there.
+      if (length < part.wanted) break
+      parts.shift()
+      free.push(part.into)
     }
   } finally {
     // The next slice has the same buffers.
-    await reading.catch(() => undefined)
+    await Promise.allSettled(parts.map(({ reading }) => reading))
   }
   return { kind: 'sliced', position: session.position, crc }
 }
@@ -196,23 +221,31 @@ function noteBlocks({ blockBytes, crcs, position }: Session, part: Uint8Array): 
   }
 }
 
-/** Reads from `position` on, at most to `to`; 0 there and at the end of the file. @throws errno errors */
-async function readPart(session: Session, position: number, to: number, into: Uint8Array): Promise<number> {
-  const wanted = Math.min(into.length, to - position)
-  if (wanted === 0) return 0
-  const isAligned = position % SECTOR_BYTES === 0
-  if (session.directFd !== undefined && isAligned) {
+/** Reads `wanted` bytes from `position` on; fewer only where the file ends before. @throws errno errors */
+async function readPart(session: Session, position: number, wanted: number, into: Uint8Array): Promise<number> {
+  let length = 0
+  while (length < wanted) {
+    const bytesRead = await readOnce(session, position + length, into.subarray(length, wanted))
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return length
+}
+
+async function readOnce(session: Session, position: number, into: Uint8Array): Promise<number> {
+  const direct = session.directFd
+  // Whole sectors only: the end of the file goes the common way.
+  const sectors = into.length - (into.length % SECTOR_BYTES)
+  if (direct !== undefined && !session.isDirectRefused && position % SECTOR_BYTES === 0 && sectors > 0) {
     try {
-      const sectors = Math.ceil(wanted / SECTOR_BYTES) * SECTOR_BYTES
-      const { bytesRead } = await readAt(session.directFd, into, 0, sectors, position)
-      return Math.min(bytesRead, wanted)
+      return (await readAt(direct, into, 0, sectors, position)).bytesRead
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
-      closeSync(session.directFd)
-      session.directFd = undefined
+      // Closed with the session: others may be reading from it.
+      session.isDirectRefused = true
     }
   }
-  return (await readAt(session.fd, into, 0, wanted, position)).bytesRead
+  return (await readAt(session.fd, into, 0, into.length, position)).bytesRead
 }
 
 function addBytes(session: Session, memory: SharedArrayBuffer, spans: readonly Span[]): HashResult {

@@ -30,8 +30,8 @@ export interface Piece {
  * What was hashed may not change afterwards. Calls of `addBytes` may overlap, others wait for those before them.
  */
 export interface FileFollower {
-  /** The next bytes, still in the pool's memory. @throws errno errors */
-  addBytes(spans: readonly Span[], signal: AbortSignal): Promise<void>
+  /** The next bytes, still in the pool's memory, which nobody may change before this has ended. @throws errno errors */
+  addBytes(spans: readonly Span[]): Promise<void>
   /** Reads the file up to there. @throws errno errors; EIO where it ends before */
   readTo(to: number, signal: AbortSignal): Promise<void>
   /** The file that is being read, to compare with the one that is being written. @throws errno errors */
@@ -103,7 +103,7 @@ export class HashPool implements AsyncDisposable {
     try {
       const { size } = await session.identity(signal)
       await session.readTo(size, signal)
-      return await session.digests(signal)
+      return await session.blockDigests(signal)
     } finally {
       session.close()
     }
@@ -217,9 +217,9 @@ class HashSession implements FileFollower {
     return sliced
   }
 
-  async addBytes(spans: readonly Span[], signal: AbortSignal): Promise<void> {
-    await this.identity(signal)
-    const result = await untilAborted(this.#worker.ask({ kind: 'bytes', session: this.#session, spans }), signal)
+  async addBytes(spans: readonly Span[]): Promise<void> {
+    await this.#opened
+    const result = await this.#worker.ask({ kind: 'bytes', session: this.#session, spans })
     this.#position = expectKind(result, 'sliced').position
   }
 
@@ -232,7 +232,12 @@ class HashSession implements FileFollower {
     }
   }
 
-  async digests(signal: AbortSignal): Promise<BlockDigests> {
+  async digests(signal: AbortSignal): Promise<FileDigests> {
+    const { sha256, gitOid, size } = await this.blockDigests(signal)
+    return { sha256, gitOid, size }
+  }
+
+  async blockDigests(signal: AbortSignal): Promise<BlockDigests> {
     await this.identity(signal)
     const result = await untilAborted(this.#worker.ask({ kind: 'digest', session: this.#session }), signal)
     const { sha256, gitOid, size, crcs } = expectKind(result, 'digests')

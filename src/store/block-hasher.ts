@@ -7,6 +7,11 @@ import type { FilledBlock } from './block-writer.ts'
 /** What a worker hashes in one go, from memory or from the file. */
 const MAX_SPANS = 4
 const MAX_FILE_BLOCKS = 16
+/**
+ * For so many blocks that are read from the file one that waits in memory may be given up. More would be read again than
+ * is won: the hash is behind then, not the network.
+ */
+const READ_FOR_ONE_GIVEN_UP = 2
 /** While the worker hashes one step from memory the next waits there already. */
 const STEPS_AHEAD = 2
 
@@ -43,6 +48,8 @@ export class BlockHasher implements BlockHolder {
   #next = 0
   readonly #steps = new Set<Promise<void>>()
   #isReadingFile = false
+  /** Blocks that may be given up for what was read. */
+  #mayGiveUp = 0
   #failure: Error | undefined
 
   constructor(options: BlockHasherOptions) {
@@ -148,8 +155,7 @@ export class BlockHasher implements BlockHolder {
 
   async #hashSpans(spans: readonly Span[], taken: readonly Resident[]): Promise<void> {
     try {
-      // Never aborted: the memory is given back only when the worker has read it.
-      await this.#follower.addBytes(spans, new AbortController().signal)
+      await this.#follower.addBytes(spans)
     } finally {
       for (const resident of taken) {
         resident.hash = 'done'
@@ -166,16 +172,19 @@ export class BlockHasher implements BlockHolder {
       end += 1
     }
     if (end === this.#next) return undefined
+    const count = end - this.#next
     this.#next = end
     this.#isReadingFile = true
-    return this.#readTo(Math.min(blocks.size, blocks.startOf(end)))
+    return this.#readTo(Math.min(blocks.size, blocks.startOf(end)), count)
   }
 
-  async #readTo(end: number): Promise<void> {
+  async #readTo(end: number, count: number): Promise<void> {
     try {
       await this.#follower.readTo(end, this.#closed.signal)
+      this.#mayGiveUp = count / READ_FOR_ONE_GIVEN_UP
     } finally {
       this.#isReadingFile = false
+      this.#memory.wake()
     }
   }
 
@@ -187,6 +196,8 @@ export class BlockHasher implements BlockHolder {
 
   get willGiveBack(): boolean {
     if (this.#resident.size === 0) return false
+    // What is read from the file may be long, and nothing comes back meanwhile.
+    if (this.#isReadingFile) return this.#mayGiveUp < 1
     return this.#steps.size > 0 || [...this.#resident.values()].some(({ hash }) => hash !== 'due')
   }
 
@@ -198,6 +209,7 @@ export class BlockHasher implements BlockHolder {
       if (mayGo && (farthest === undefined || resident.filled.index > farthest.filled.index)) farthest = resident
     }
     if (farthest === undefined) return false
+    if (this.#isReadingFile) this.#mayGiveUp -= 1
     farthest.hash = 'done'
     this.#settle(farthest)
     return true

@@ -117,10 +117,10 @@ test('follow hashes a growing file from memory and from the file, in any mixture
   rest.bytes.set(bytes.subarray(3 * MIB))
 
   await follower.readTo(MIB, t.signal)
-  await follower.addBytes([{ offset: second.offset, length: MIB }], t.signal)
+  await follower.addBytes([{ offset: second.offset, length: MIB }])
   appendFileSync(path, bytes.subarray(MIB))
   await follower.readTo(3 * MIB, t.signal)
-  await follower.addBytes([{ offset: rest.offset, length: 5 }], t.signal)
+  await follower.addBytes([{ offset: rest.offset, length: 5 }])
 
   assert.deepEqual(await follower.digests(t.signal), expected(bytes))
   follower.close()
@@ -149,7 +149,7 @@ test('runs of memory that are asked for at once are hashed in the order they wer
   const steps = [0, 1, 2, 3].map((index) => {
     const block = pool.memory.take()!
     block.bytes.set(bytes.subarray(index * MIB, (index + 1) * MIB))
-    return follower.addBytes([{ offset: block.offset, length: MIB }], t.signal)
+    return follower.addBytes([{ offset: block.offset, length: MIB }])
   })
   await Promise.all(steps)
 

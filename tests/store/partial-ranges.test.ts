@@ -7,8 +7,8 @@ import { test, type TestContext } from 'node:test'
 import { crc32 } from 'node:zlib'
 import type { BlobStore } from '../../src/blob-port.ts'
 import type { PartialFile, PartialRange } from '../../src/intake-port.ts'
-import { BLOCK_BYTES, type Block } from '../../src/lib/block-memory.ts'
-import { HashPool } from '../../src/lib/hash-files.ts'
+import { BLOCK_BYTES, type Block, BlockMemory } from '../../src/lib/block-memory.ts'
+import { type FileFollower, HashPool } from '../../src/lib/hash-files.ts'
 import { BlockHasher } from '../../src/store/block-hasher.ts'
 import { BlockMap } from '../../src/store/block-map.ts'
 import { createBlobStore } from '../../src/store/blob-store.ts'
@@ -203,6 +203,41 @@ test('memory is given back only when its own write has ended and no hash reads i
   hasher.wrote(0)
   assert.deepEqual(given, [1, 2, 0])
   assert.equal(digests.sha256, digestsOf(bytes).sha256)
+  hasher.close()
+})
+
+test('while old bytes are read from the file, half as many new ones may be left to be read, too', async () => {
+  const [oldBlocks, inMemory] = [40, 24]
+  const memory = new BlockMemory(inMemory)
+  const reads: { to: number; end: () => void }[] = []
+  const follower = {
+    readTo: (to: number) => new Promise<void>((end) => void reads.push({ to, end })),
+    close: () => undefined,
+  } as unknown as FileFollower
+  const pool = { memory, follow: () => follower } as unknown as HashPool
+  const arrived = new Map(Array.from({ length: oldBlocks }, (_, index) => [index, { length: MIB, crc: 0 }]))
+  const blocks = new BlockMap(100 * MIB, MIB, arrived)
+  const hasher = new BlockHasher({ pool, path: '', blocks, withGitOid: false, fromMemory: true })
+  let index = oldBlocks
+  const arrive = (): boolean => {
+    const block = memory.take()
+    if (block === undefined) return false
+    hasher.offer({ index, start: index * MIB, block, length: MIB, crc: 0, carriedBytes: 0 })
+    hasher.wrote(index++)
+    return true
+  }
+
+  while (arrive());
+  assert.equal(index - oldBlocks, inMemory, 'nothing was read yet: the next ones wait')
+  assert.equal(reads[0]?.to, 16 * MIB)
+  reads[0].end()
+  await until(() => reads.length === 2)
+  while (arrive());
+  assert.equal(index - oldBlocks, inMemory + 8)
+  reads[1]?.end()
+  await until(() => reads.length === 3)
+  while (arrive());
+  assert.equal(index - oldBlocks, inMemory + 16)
   hasher.close()
 })
 

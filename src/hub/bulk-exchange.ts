@@ -26,6 +26,8 @@ export class BulkExchange {
   #sinkSignal: AbortSignal | undefined
   /** Whoever moves or reads the body waits here. */
   #body: PromiseWithResolvers<void> | undefined
+  /** What the sink gave for the next bytes. */
+  #view: Uint8Array | undefined
   #piece: Buffer | undefined
   #state: 'open' | 'ended' | 'failed' = 'open'
   #failure: unknown
@@ -70,14 +72,17 @@ export class BulkExchange {
 
   /** Memory for the next bytes of the body; undefined while there is none. */
   view(): Uint8Array | undefined {
+    if (this.#view !== undefined) return this.#view
     if (this.#sink === undefined || this.#missing === undefined || this.#missing === 0) return undefined
     const view = this.#sink.view()
-    return view === undefined || view.length <= this.#missing ? view : view.subarray(0, this.#missing)
+    this.#view = view === undefined || view.length <= this.#missing ? view : view.subarray(0, this.#missing)
+    return this.#view
   }
 
   /** Bytes came into the memory that `view` gave. */
   filled(count: number): void {
     this.#missing = (this.#missing ?? 0) - count
+    this.#view = undefined
     this.#sink?.filled(count)
     if (this.#missing > 0 && !this.hasRoom) void this.#waitForRoom()
   }
@@ -99,6 +104,7 @@ export class BulkExchange {
     }
     const count = bytes.copy(view)
     this.#missing = missing - count
+    this.#view = undefined
     this.#sink.filled(count)
     return count
   }
@@ -129,6 +135,7 @@ export class BulkExchange {
       await this.#body.promise
     } finally {
       this.#sink = undefined
+      this.#view = undefined
       if (isOther) signal.removeEventListener('abort', onAbort)
     }
   }

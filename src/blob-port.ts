@@ -112,8 +112,8 @@ export interface BlobStore {
   list(signal: AbortSignal): AsyncIterable<{ sha256: Sha256; size: number }>
   /** Removes an unfinished download that is not open and was not written since that time. Returns whether it did. */
   discardPartial(key: ContentKey, writtenBeforeMs: number): Promise<boolean>
-  /** Size of every partial file. */
-  partialSizes(): Promise<ReadonlyMap<ContentKey, number>>
+  /** Size of every partial file. @param isLeftOut says which are of no interest: each costs a look at the disk */
+  partialSizes(isLeftOut?: (key: ContentKey) => boolean): Promise<ReadonlyMap<ContentKey, number>>
   /** Bytes of what was set aside. */
   quarantineBytes(): Promise<number>
   /** Bytes free for us on the archive's disk. */

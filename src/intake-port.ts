@@ -89,17 +89,20 @@ export interface StoredSmall {
 
 /** Memory for one small content on its way to the disk. Disposing it gives the memory back. */
 export interface SmallContent extends Disposable {
-  /** To be filled whole before `store`. */
+  /** To be filled whole before it is stored. */
   readonly bytes: Uint8Array
-  /**
-   * Writes, fsyncs, reads back, hashes and publishes together with others that come at the same time.
-   * @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY, FIXITY_FAILED; nothing of it is published then
-   */
-  store(key: ContentKey): Promise<StoredSmall>
 }
 
 /** The way of small contents into the store. One at a time is open; disposing it waits for what is under way. */
 export interface SmallIntake extends AsyncDisposable {
   /** Waits while all memory is in use. `size` is at most `SMALL_CONTENT_BYTES`. */
-  take(size: number, signal: AbortSignal): Promise<SmallContent>
+  take(key: ContentKey, size: number, signal: AbortSignal): Promise<SmallContent>
+  /**
+   * Writes, fsyncs, reads back, hashes and publishes these, together with others that come at the same time. Their memory
+   * is given back as soon as the files have it, at the latest now.
+   * @param contents of this intake; each is stored once
+   * @returns one result for each, in their order; DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY, FIXITY_FAILED: nothing of that
+   *   one is published
+   */
+  store(contents: readonly SmallContent[]): Promise<readonly (StoredSmall | Error)[]>
 }

@@ -18,7 +18,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'I4',
     guard: 'a plain file is what its git id says',
-    file: 'src/store/commit-batch.ts',
+    file: 'src/store/prove-content.ts',
     find: 'if (actual !== key || digests.size !== bytes.length) entry.result',
     replace: 'if (false) entry.result',
     test: 'tests/store/commit-batch.test.ts',

@@ -1,5 +1,6 @@
 import { ArchiveError } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
+import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import type { PipelineDeps } from './deps.ts'
 
 /** How long a measurement counts: asking disk and catalog before each of thousands of small files costs more than they do. */
@@ -10,7 +11,7 @@ export interface Stored {
   /** What the budget counts: blobs, what is set aside, and unfinished files that nobody wants any more. */
   readonly usedBytes: number
   readonly freeBytes: number
-  /** Sizes of unfinished files. */
+  /** Sizes of unfinished files, without the small ones that are downloaded now. */
   readonly partials: ReadonlyMap<ContentKey, number>
 }
 
@@ -38,7 +39,8 @@ export async function measureStored(
     deps.catalog.totals(),
     deps.blobs.freeBytes(),
     deps.blobs.quarantineBytes(),
-    deps.blobs.partialSizes(),
+    // What a small content has on the disk already makes no difference, and there may be hundreds.
+    deps.blobs.partialSizes((key) => (running.get(key) ?? Number.POSITIVE_INFINITY) <= SMALL_CONTENT_BYTES),
   ])
   let usedBytes = totals.blobBytes + quarantineBytes
   const idle = [...partials.keys()].filter((key) => !running.has(key))

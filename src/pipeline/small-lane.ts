@@ -1,69 +1,77 @@
 import type { Digests, Sha256 } from '../domain/digest.ts'
-import { ArchiveError } from '../domain/errors.ts'
-import { displayName } from '../domain/file-name.ts'
-import { printRepo } from '../domain/repo.ts'
+import { invariant } from '../domain/errors.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import type { ContentSource } from '../hub-port.ts'
-import type { SmallContent, SmallIntake } from '../intake-port.ts'
-import { GroupCommit } from '../lib/group-commit.ts'
+import type { SmallContent, SmallIntake, StoredSmall } from '../intake-port.ts'
+import { Gather } from '../lib/gather.ts'
 import type { CompletedJob, Job } from '../work-rows.ts'
 import { announce, nowIso } from './deps.ts'
 import { limitsOf, measureRoom, takeRoom } from './disk-room.ts'
-import { bucketOf, leaseBasics, type JobRun } from './job-run.ts'
+import { leaseBasics, type JobRun } from './job-run.ts'
 import { giveBack, settleFailure } from './settle-failure.ts'
-import { HeldBack } from './transfer-ranges.ts'
-import { noteRefusal, trySources } from './try-sources.ts'
+import { SmallFetcher } from './small-fetch.ts'
+import { refusalOf, trySources } from './try-sources.ts'
 import { attest, setAside } from './verify-blob.ts'
 
-/** Contents on their way at the same time; the hub's connections are fewer, so that one is always ready for the next request. */
-const PARALLEL_REQUESTS = 24
-/** Leased at once and not settled: enough that a shared fsync and a shared transaction serve many. */
-const MAX_ACTIVE = 768
+/** Contents on their way at the same time: as many as the hub has connections to one origin. */
+const PARALLEL_REQUESTS = 16
+/** Leased at once and not settled: enough that shared fsyncs and a shared transaction serve many. */
+const MAX_ACTIVE = 1536
 /** More are leased when so few are left. */
-const LOW_WATER = 384
-const MAX_COMPLETED_TOGETHER = 256
+const LOW_WATER = 768
+const STORE_TOGETHER = { maxItems: 48, withinMs: 10 }
 /** A transaction costs an fsync of the catalog, and nobody waits for one file of many. */
-const GATHER_COMPLETED_MS = 40
-/** How long the answer to "is the queue paused?" counts. */
-const PAUSE_ASKED_EVERY_MS = 1000
+const COMPLETE_TOGETHER = { maxItems: 768, withinMs: 40 }
+/** A content whose bytes are here. */
+interface Arrived {
+  readonly job: Job
+  readonly source: ContentSource
+  readonly content: SmallContent
+}
 
-/** Bytes that are published, and where they came from; undefined when they were there already. */
-interface Brought {
-  readonly digests: Digests
+/** A content that is published. */
+interface Done extends CompletedJob {
+  readonly job: Job
+  /** Where its bytes came from; undefined when they were there already. */
   readonly source: ContentSource | undefined
+}
+
+/** A source that did not bring a content, and why. */
+interface Failed {
+  readonly source: ContentSource
+  readonly error: unknown
 }
 
 /**
  * Small contents: thousands of them share a few connections, and each step that costs the same for one and for many (a
- * lease, an fsync of a folder, a transaction) is taken for all that wait for it.
+ * lease, an fsync of a folder, a transaction) is taken for all that wait for it. Of one that waits nothing is held but
+ * its job: what hundreds hold for long is what the garbage collector has to look through again and again.
  */
 export class SmallLane implements AsyncDisposable {
   readonly #run: JobRun
   readonly #intake: SmallIntake
-  readonly #completed = new GroupCommit<CompletedJob, void>((done) => this.#complete(done), {
-    maxItems: MAX_COMPLETED_TOGETHER,
-    gatherMs: GATHER_COMPLETED_MS,
-  })
-  /** Leased and not begun: of what waits nothing more is held. */
+  readonly #fetcher: SmallFetcher
+  readonly #arrived = new Gather<Arrived>(STORE_TOGETHER, (arrived) => void this.#store(arrived))
+  readonly #completed = new Gather<Done>(COMPLETE_TOGETHER, (done) => void this.#complete(done))
+  /** Leased and not begun. */
   readonly #queued: Job[] = []
-  /** Begun, and not here yet. */
-  #arriving = 0
-  readonly #working = new Set<Promise<void>>()
+  /** Begun and not settled. */
+  #begun = 0
+  /** Requests that are made one after another. */
+  #fetching = 0
   /** The last lease gave all there was. */
   #isDry = false
-  /** When the first file of each repository was answered in this run. */
-  readonly #firstOf = new Map<string, Promise<void>>()
-  #pauseAskedAtMs = Number.NEGATIVE_INFINITY
-  #isPaused = false
+  #onIdle: (() => void)[] = []
 
   constructor(run: JobRun) {
     this.#run = run
     this.#intake = run.deps.blobs.openIntake()
+    this.#fetcher = new SmallFetcher(run, this.#intake)
   }
 
   /** Jobs that are leased and not settled. */
   get active(): number {
-    return this.#queued.length + this.#working.size
+    return this.#queued.length + this.#begun
   }
 
   /** Leases more where few are left. Returns whether something was started. */
@@ -93,7 +101,7 @@ export class SmallLane implements AsyncDisposable {
 
   /** Waits until everything that was started is settled. */
   async idle(): Promise<void> {
-    while (this.active > 0) await Promise.all(this.#working)
+    while (this.active > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -101,138 +109,140 @@ export class SmallLane implements AsyncDisposable {
     await this.#intake[Symbol.asyncDispose]()
   }
 
-  /** As many of what waits as may be on their way; when nothing may begin any more, all of it is given back. */
   #begin(): void {
+    while (this.#fetching < PARALLEL_REQUESTS && this.#queued.length > 0) {
+      this.#fetching += 1
+      void this.#fetchInTurn()
+    }
+  }
+
+  async #fetchInTurn(): Promise<void> {
+    for (let job = this.#next(); job !== undefined; job = this.#next()) await this.#work(job)
+    this.#fetching -= 1
+    this.#handOnIfLast()
+  }
+
+  /** When nothing may begin any more, all that waits is given back. */
+  #next(): Job | undefined {
     const { signal, result } = this.#run
     if (signal.aborted || result.stoppedBy !== undefined) {
       const jobs = this.#queued.splice(0)
-      if (jobs.length > 0) this.#track(jobs, giveBack(this.#run, jobs))
+      this.#begun += jobs.length
+      if (jobs.length > 0) void giveBack(this.#run, jobs).then(() => this.#settled(jobs))
+      return undefined
     }
-    while (this.#arriving < PARALLEL_REQUESTS) {
-      const job = this.#queued.shift()
-      if (job === undefined) return
-      this.#arriving += 1
-      this.#track([job], this.#work(job))
-    }
+    const job = this.#queued.shift()
+    if (job !== undefined) this.#begun += 1
+    return job
   }
 
-  #track(jobs: readonly Job[], work: Promise<void>): void {
-    const working = work.finally(() => {
-      for (const { key } of jobs) this.#run.running.delete(key)
-      this.#working.delete(working)
-      if (this.active === 0 || (!this.#isDry && this.active <= LOW_WATER)) this.#run.changes.wake()
-    })
-    this.#working.add(working)
+  /** Nobody waits for others that cannot come. */
+  #handOnIfLast(): void {
+    if (this.#fetching === 0) this.#arrived.flush()
+    if (this.#completed.size === this.#begun) this.#completed.flush()
   }
 
+  #settled(jobs: readonly Job[]): void {
+    for (const { key } of jobs) this.#run.running.delete(key)
+    this.#begun -= jobs.length
+    if (this.active === 0 || (!this.#isDry && this.active <= LOW_WATER)) this.#run.changes.wake()
+    if (this.active === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
+  async #failed(job: Job, error: unknown): Promise<void> {
+    await settleFailure(this.#run, job, error)
+    this.#settled([job])
+    this.#handOnIfLast()
+  }
+
+  /** Gets the bytes into memory; the rest of their way they go together with others. */
   async #work(job: Job): Promise<void> {
-    const { deps, result } = this.#run
-    let isArriving = true
-    const arrived = (): void => {
-      if (!isArriving) return
-      isArriving = false
-      this.#arriving -= 1
-      this.#begin()
-    }
+    const { deps, closed } = this.#run
+    const [source] = job.sources
     try {
-      const { digests, source } = (await this.#findHeld(job)) ?? (await this.#bring(job, arrived))
-      arrived()
-      const attestedBy = await attest(deps, job, digests)
-      await this.#completed.add({ jobId: job.jobId, digests, attestedBy })
-      if (source === undefined) return
-      result.fetchedFiles += 1
-      result.fetchedBytes += job.size
-      deps.progress.finished(source, job.size)
+      const held = job.key.startsWith('sha256-') ? await this.#findHeld(job) : undefined
+      if (held !== undefined) return await this.#published(job, held, undefined)
     } catch (error) {
-      arrived()
-      await settleFailure(this.#run, job, error)
+      return this.#failed(job, error)
+    }
+    if (source === undefined || refusalOf(deps, source, closed) !== undefined) return this.#bring(job, undefined)
+    try {
+      this.#arrived.add({ job, source, content: await this.#fetcher.fetch(job, source) })
+    } catch (error) {
+      await this.#bring(job, { source, error })
     }
   }
 
   /** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
-  async #findHeld(job: Job): Promise<Brought | undefined> {
-    if (!job.key.startsWith('sha256-')) return undefined
+  async #findHeld(job: Job): Promise<Digests | undefined> {
     const { blobs } = this.#run.deps
     const sha256 = job.key.slice('sha256-'.length) as Sha256
     if ((await blobs.sizeOf(sha256)) !== job.size) return undefined
     const digests = await blobs.digest(sha256, this.#run.signal)
-    return digests.sha256 === sha256 ? { digests, source: undefined } : undefined
+    return digests.sha256 === sha256 ? digests : undefined
   }
 
-  /** @param arrived told when the bytes are here; only then the disk has them, too */
-  #bring(job: Job, arrived: () => void): Promise<Brought> {
-    const { deps, closed, signal } = this.#run
-    return trySources(deps, job, closed, signal, async (source) => {
-      using content = await this.#intake.take(job.size, signal)
-      try {
-        await this.#fetch(job, source, content)
-        arrived()
-        const stored = await content.store(job.key)
-        if (!stored.isPublished) throw await setAside(deps, job, stored, source, signal)
-        return { digests: stored.digests, source }
-      } catch (error) {
-        deps.progress.ended(source)
-        throw error
-      }
-    })
+  async #store(arrived: readonly Arrived[]): Promise<void> {
+    const results = await this.#intake
+      .store(arrived.map(({ content }) => content))
+      .catch((error: Error) => arrived.map(() => error))
+    await Promise.all(
+      arrived.map(async ({ job, source }, at) => {
+        try {
+          await this.#published(job, await this.#accepted(job, source, results[at]), source)
+        } catch (error) {
+          await this.#bring(job, { source, error })
+        }
+      }),
+    )
   }
 
-  async #fetch(job: Job, source: ContentSource, content: SmallContent): Promise<void> {
+  /** Digests of what was stored. @throws what the disk said; DIGEST_MISMATCH, and the bytes are set aside */
+  async #accepted(job: Job, source: ContentSource, stored: StoredSmall | Error | undefined): Promise<Digests> {
     const { deps, signal } = this.#run
-    signal.throwIfAborted()
-    // What stopped the run stops what has not begun: the disk would refuse each of hundreds.
-    if (this.#run.result.stoppedBy !== undefined) throw this.#run.result.stoppedBy
-    if (await this.#mustWait()) throw new HeldBack('the queue was paused')
-    await bucketOf(this.#run)?.take(job.size, signal)
-    const { etag } = await this.#ask(job, source, content)
-    const promised = job.key.startsWith('sha256-') ? job.key.slice('sha256-'.length) : undefined
-    if (promised !== undefined && etag?.length === 64 && etag !== promised) {
-      const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
-      throw new ArchiveError(
-        'DIGEST_MISMATCH',
-        `the Hub now promises another SHA-256 for ${name} than its listing did`,
-        { hint: 'nothing was stored; both digests are in the details', details: { promised, now: etag } },
-      )
-    }
-    deps.progress.moved(source, job.size)
+    invariant(stored !== undefined, 'each content that is stored has a result')
+    if (!(stored instanceof Error) && stored.isPublished) return stored.digests
+    deps.progress.ended(source)
+    throw stored instanceof Error ? stored : await setAside(deps, job, stored, source, signal)
   }
 
-  /** The first file of a repository is asked for alone: when the repository refuses, its others need not be. */
-  async #ask(job: Job, source: ContentSource, content: SmallContent): Promise<{ etag: string | undefined }> {
+  /** Asks one source after another, for a content whose first source failed or is not to be asked. */
+  async #bring(job: Job, failed: Failed | undefined): Promise<void> {
     const { deps, closed, signal } = this.#run
-    const repo = printRepo(source.ref)
-    const first = this.#firstOf.get(repo)
-    if (first !== undefined) {
-      await first
-      const closure = closed.get(repo)
-      if (closure !== undefined && deps.clock.now() < closure.untilMs) throw closure.refusal
+    try {
+      const { digests, from } = await trySources(deps, job, closed, signal, async (source) => {
+        if (source === failed?.source) throw failed.error
+        const [stored] = await this.#intake.store([await this.#fetcher.fetch(job, source)])
+        return { digests: await this.#accepted(job, source, stored), from: source }
+      })
+      await this.#published(job, digests, from)
+    } catch (error) {
+      await this.#failed(job, error)
     }
-    deps.progress.started(source, job.size, 0)
-    const asked = deps.hub.fetchSmall(source, content.bytes, signal)
-    if (first === undefined) this.#firstOf.set(repo, this.#closeIfRefused(repo, asked))
-    return asked
   }
 
-  async #closeIfRefused(repo: string, asked: Promise<unknown>): Promise<void> {
-    const { deps, closed } = this.#run
-    await asked.catch((error: unknown) => noteRefusal(deps, closed, repo, error))
+  async #published(job: Job, digests: Digests, source: ContentSource | undefined): Promise<void> {
+    const attestedBy = await attest(this.#run.deps, job, digests)
+    this.#completed.add({ jobId: job.jobId, digests, attestedBy, job, source })
+    this.#handOnIfLast()
   }
 
-  async #mustWait(): Promise<boolean> {
-    const { clock, catalog } = this.#run.deps
-    const age = clock.now() - this.#pauseAskedAtMs
-    if (age < 0 || age >= PAUSE_ASKED_EVERY_MS) {
-      this.#pauseAskedAtMs = clock.now()
-      this.#isPaused = await catalog.isPaused()
+  async #complete(done: readonly Done[]): Promise<void> {
+    const { deps, result } = this.#run
+    const jobs = done.map(({ job }) => job)
+    try {
+      const { complete, events } = await deps.catalog.completeJobs(done, nowIso(deps))
+      announce(deps, events)
+      if (complete.length > 0) this.#run.mayBeComplete = true
+      for (const { job, source } of done) {
+        if (source === undefined) continue
+        result.fetchedFiles += 1
+        result.fetchedBytes += job.size
+        deps.progress.finished(source, job.size)
+      }
+    } catch (error) {
+      for (const job of jobs) await settleFailure(this.#run, job, error)
     }
-    return this.#isPaused
-  }
-
-  async #complete(done: readonly CompletedJob[]): Promise<readonly void[]> {
-    const { deps } = this.#run
-    const { complete, events } = await deps.catalog.completeJobs(done, nowIso(deps))
-    announce(deps, events)
-    if (complete.length > 0) this.#run.mayBeComplete = true
-    return done.map(() => undefined)
+    this.#settled(jobs)
   }
 }

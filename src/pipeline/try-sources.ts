@@ -77,7 +77,7 @@ export function noteRefusal(
 }
 
 /** Why a source need not be asked now. */
-function refusalOf(
+export function refusalOf(
   deps: PipelineDeps,
   source: ContentSource,
   closed: ReadonlyMap<string, Closure>,

@@ -4,7 +4,7 @@ import { ArchiveError, type ErrorCode } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { StoredSmall } from '../intake-port.ts'
 import { IoChoice } from './batch-io.ts'
-import { commitBatch, Turns, type BatchItem } from './commit-batch.ts'
+import { BatchCommitter, type BatchItem } from './commit-batch.ts'
 import { Layout } from './layout.ts'
 import type { ArenaRange } from './memory-arena.ts'
 
@@ -18,7 +18,7 @@ export interface BatchThreadData {
   readonly memory: SharedArrayBuffer
 }
 
-/** A batch to be committed. The memory it names may not change before the reply. */
+/** A batch to be committed. The memory it names may not change before a reply says that it is proven, or what became of it. */
 export interface BatchRequest {
   readonly id: number
   readonly items: readonly { readonly key: ContentKey; readonly range: ArenaRange }[]
@@ -38,26 +38,28 @@ export interface SentError {
     | undefined
 }
 
-/** One result for each item of the request, in its order. */
+/** What there is to say of a request; the last one has its results. */
 export interface BatchReply {
   readonly id: number
-  readonly results: readonly (StoredSmall | { readonly failed: SentError })[]
+  /** One for each item, in their order. Undefined: the files have the bytes, and the memory is free. */
+  readonly results: readonly (StoredSmall | { readonly failed: SentError })[] | undefined
 }
 
 function serve(port: MessagePort, { root, memory }: BatchThreadData): void {
-  const shared = { layout: new Layout(root), known: new Set<string>(), naming: new Turns() }
+  const committer = new BatchCommitter(new Layout(root))
   const choice = new IoChoice()
   async function answer({ id, items }: BatchRequest): Promise<BatchReply> {
     const batch = items.map(({ key, range }): BatchItem => ({
       key,
       bytes: new Uint8Array(memory, range.offset, range.length),
     }))
-    const results = await commitBatch({ ...shared, io: choice.next() }, batch)
+    const results = await committer.commit(batch, choice.next(), () => reply({ id, results: undefined }))
     return { id, results: results.map((result) => (result instanceof Error ? { failed: sent(result) } : result)) }
   }
-  port.on('message', (request: BatchRequest) => {
-    void answer(request).then((reply) => port.postMessage(reply))
-  })
+  function reply(news: BatchReply): void {
+    port.postMessage(news)
+  }
+  port.on('message', (request: BatchRequest) => void answer(request).then(reply))
 }
 
 function sent(error: Error): SentError {

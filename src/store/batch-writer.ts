@@ -11,13 +11,18 @@ import {
 } from './batch-thread.ts'
 import type { BatchResult } from './commit-batch.ts'
 
+/** Somebody who waits for a batch. */
+interface Waiting extends PromiseWithResolvers<readonly BatchResult[]> {
+  readonly onProven: () => void
+}
+
 /**
  * A thread that commits batches, so that the network goes on while system calls wait for the disk. It keeps the process
  * alive only while it owes an answer.
  */
 export class BatchWriter implements AsyncDisposable {
   readonly #worker: Worker
-  readonly #waiting = new Map<number, PromiseWithResolvers<readonly BatchResult[]>>()
+  readonly #waiting = new Map<number, Waiting>()
   #nextId = 1
   #failure: Error | undefined
   #stopped: Error | undefined
@@ -41,10 +46,14 @@ export class BatchWriter implements AsyncDisposable {
     return this.#stopped !== undefined
   }
 
-  /** One result for each item, in their order. @throws Error when the thread is gone: nobody knows what it did */
-  commit(items: BatchRequest['items']): Promise<readonly BatchResult[]> {
+  /**
+   * One result for each item, in their order.
+   * @param onProven told when the thread looks at the items' memory no more
+   * @throws Error when the thread is gone: nobody knows what it did
+   */
+  commit(items: BatchRequest['items'], onProven: () => void): Promise<readonly BatchResult[]> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
-    const waiting = Promise.withResolvers<readonly BatchResult[]>()
+    const waiting = { ...Promise.withResolvers<readonly BatchResult[]>(), onProven }
     const id = this.#nextId++
     if (this.#waiting.size === 0) this.#worker.ref()
     this.#waiting.set(id, waiting)
@@ -58,6 +67,7 @@ export class BatchWriter implements AsyncDisposable {
 
   #settle({ id, results }: BatchReply): void {
     const waiting = this.#waiting.get(id)
+    if (results === undefined) return waiting?.onProven()
     this.#waiting.delete(id)
     if (this.#waiting.size === 0) this.#worker.unref()
     waiting?.resolve(results.map((result) => ('failed' in result ? received(result.failed) : result)))

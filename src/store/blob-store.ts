@@ -234,8 +234,8 @@ class FolderBlobStore implements BlobStore {
     })
   }
 
-  async partialSizes(): Promise<ReadonlyMap<ContentKey, number>> {
-    return onDisk(this.#layout, this.#layout.partial, () => partialSizes(this.#layout))
+  async partialSizes(isLeftOut?: (key: ContentKey) => boolean): Promise<ReadonlyMap<ContentKey, number>> {
+    return onDisk(this.#layout, this.#layout.partial, () => partialSizes(this.#layout, isLeftOut))
   }
 
   async quarantineBytes(): Promise<number> {

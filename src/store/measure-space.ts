@@ -8,15 +8,19 @@ import type { Layout } from './layout.ts'
 
 const LOOKS_AT_ONCE = 64
 
-/** Size of every unfinished download. @throws errno errors */
-export async function partialSizes({ partial }: Layout): Promise<ReadonlyMap<ContentKey, number>> {
+/** Size of every unfinished download, except of those that are left out. @throws errno errors */
+export async function partialSizes(
+  { partial }: Layout,
+  isLeftOut: (key: ContentKey) => boolean = () => false,
+): Promise<ReadonlyMap<ContentKey, number>> {
   const sizes = new Map<ContentKey, number>()
-  // Side by side: hundreds of small files are among them, and each look waits behind the fsyncs of others.
+  // Side by side: hundreds may be among them, and each look waits behind the fsyncs of others.
   await inLanes(await readdir(partial), LOOKS_AT_ONCE, new AbortController().signal, async (name) => {
     const key = keyOfPartial(name)
-    const facts = key === undefined ? undefined : await lstatIfThere(join(partial, name))
+    if (key === undefined || isLeftOut(key)) return
+    const facts = await lstatIfThere(join(partial, name))
     // A second name means: published, killed before the first name was removed.
-    if (key !== undefined && facts?.isFile() && facts.nlink === 1) sizes.set(key, facts.size)
+    if (facts?.isFile() && facts.nlink === 1) sizes.set(key, facts.size)
   })
   return sizes
 }

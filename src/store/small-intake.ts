@@ -1,21 +1,13 @@
 import { invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
-import type { SmallContent, SmallIntake, StoredSmall } from '../intake-port.ts'
-import { GroupCommit } from '../lib/group-commit.ts'
+import type { SmallContent, SmallIntake } from '../intake-port.ts'
 import { BatchWriter } from './batch-writer.ts'
-import type { BatchRequest } from './batch-thread.ts'
 import type { BatchResult } from './commit-batch.ts'
 import type { Layout } from './layout.ts'
 import { MemoryArena, type ArenaRange } from './memory-arena.ts'
 
 const ARENA_BYTES = 8 * 1024 * 1024
-/** Files of a batch are open at once, and two batches are under way: far below the usual limit of 1,024. */
-const MAX_BATCH = 192
-/** So many make a second batch worth its folders' fsyncs. */
-const SECOND_BATCH_FROM = 48
-/** Less than an fsync takes on most disks. */
-const GATHER_MS = 10
 
 /** What the intake asks of the store it belongs to. */
 export interface IntakeOwner {
@@ -25,8 +17,6 @@ export interface IntakeOwner {
   /** A folder of blobs is durable as it is now. */
   settled(folder: string): void
 }
-
-type BatchItem = BatchRequest['items'][number]
 
 interface Waiter {
   readonly size: number
@@ -38,11 +28,7 @@ export class FolderIntake implements SmallIntake {
   readonly #owner: IntakeOwner
   readonly #arena = new MemoryArena(ARENA_BYTES)
   readonly #waiters: Waiter[] = []
-  readonly #group = new GroupCommit<BatchItem, BatchResult>((items) => this.#commit(items), {
-    maxItems: MAX_BATCH,
-    besideFrom: SECOND_BATCH_FROM,
-    gatherMs: GATHER_MS,
-  })
+  readonly #storing = new Set<Promise<unknown>>()
   #writer: BatchWriter | undefined
   #isClosed = false
 
@@ -50,7 +36,7 @@ export class FolderIntake implements SmallIntake {
     this.#owner = owner
   }
 
-  async take(size: number, signal: AbortSignal): Promise<SmallContent> {
+  async take(key: ContentKey, size: number, signal: AbortSignal): Promise<SmallContent> {
     signal.throwIfAborted()
     invariant(Number.isSafeInteger(size) && size >= 0 && size <= SMALL_CONTENT_BYTES, `${size} is a small size`)
     invariant(!this.#isClosed, 'the intake is open')
@@ -58,22 +44,22 @@ export class FolderIntake implements SmallIntake {
     this.#liveWriter()
     // In the order of asking, or a larger content would wait for ever.
     const range = (this.#waiters.length === 0 ? this.#arena.allocate(size) : undefined) ?? (await this.#wait(size))
-    const bytes = this.#arena.bytes(range)
-    let isFree = false
-    return {
-      bytes,
-      store: (key) => this.#store(key, range),
-      [Symbol.dispose]: () => {
-        if (isFree) return
-        isFree = true
-        this.#free(range)
-      },
+    return new HeldContent(key, range, this.#arena, () => this.#serveWaiters())
+  }
+
+  async store(contents: readonly SmallContent[]): Promise<readonly BatchResult[]> {
+    const storing = this.#store(contents.map(heldOf))
+    this.#storing.add(storing)
+    try {
+      return await storing
+    } finally {
+      this.#storing.delete(storing)
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
-    await this.#group.idle()
+    while (this.#storing.size > 0) await Promise.allSettled(this.#storing)
     await this.#writer?.[Symbol.asyncDispose]()
   }
 
@@ -84,8 +70,7 @@ export class FolderIntake implements SmallIntake {
     return promise
   }
 
-  #free(range: ArenaRange): void {
-    this.#arena.free(range)
+  #serveWaiters(): void {
     for (let next = this.#waiters[0]; next !== undefined; next = this.#waiters[0]) {
       const found = this.#arena.allocate(next.size)
       if (found === undefined) return
@@ -94,16 +79,24 @@ export class FolderIntake implements SmallIntake {
     }
   }
 
-  async #store(key: ContentKey, range: ArenaRange): Promise<StoredSmall> {
-    const result = await this.#group.add({ key, range })
-    if (result instanceof Error) throw result
-    if (result.isPublished) this.#owner.settled(this.#owner.layout.blobFolder(result.digests.sha256))
-    return result
-  }
-
-  async #commit(items: readonly BatchItem[]): Promise<readonly BatchResult[]> {
-    await this.#owner.prepare()
-    return this.#liveWriter().commit(items)
+  async #store(contents: readonly HeldContent[]): Promise<readonly BatchResult[]> {
+    const free = (): void => {
+      for (const content of contents) content[Symbol.dispose]()
+    }
+    try {
+      await this.#owner.prepare()
+      const results = await this.#liveWriter().commit(
+        contents.map(({ key, range }) => ({ key, range })),
+        free,
+      )
+      for (const result of results) {
+        if (result instanceof Error || !result.isPublished) continue
+        this.#owner.settled(this.#owner.layout.blobFolder(result.digests.sha256))
+      }
+      return results
+    } finally {
+      free()
+    }
   }
 
   /** One that stopped is replaced: whoever it owed an answer has an error. */
@@ -113,4 +106,35 @@ export class FolderIntake implements SmallIntake {
     }
     return this.#writer
   }
+}
+
+class HeldContent implements SmallContent {
+  readonly key: ContentKey
+  readonly range: ArenaRange
+  readonly #arena: MemoryArena
+  readonly #onFree: () => void
+  #isFree = false
+
+  constructor(key: ContentKey, range: ArenaRange, arena: MemoryArena, onFree: () => void) {
+    this.key = key
+    this.range = range
+    this.#arena = arena
+    this.#onFree = onFree
+  }
+
+  get bytes(): Uint8Array {
+    return this.#arena.bytes(this.range)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isFree) return
+    this.#isFree = true
+    this.#arena.free(this.range)
+    this.#onFree()
+  }
+}
+
+function heldOf(content: SmallContent): HeldContent {
+  invariant(content instanceof HeldContent, 'what is stored was taken from an intake')
+  return content
 }

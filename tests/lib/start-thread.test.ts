@@ -16,7 +16,7 @@ const { BatchWriter } = await import(batchWriter)
 await using pool = new HashPool(1)
 await pool.hashFile(file, new AbortController().signal)
 await using writer = new BatchWriter({ root, memory: new SharedArrayBuffer(4096) })
-await writer.commit([])
+await writer.commit([], () => undefined)
 `
 
 test('threads take what was compiled already from the cache: no file has its types stripped twice', (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import { test } from 'node:test'
 import type { BlobStore } from '../../src/blob-port.ts'
+import type { SmallContent, StoredSmall } from '../../src/intake-port.ts'
 import { diskError } from '../../src/lib/fs-durable.ts'
 import { DiskPause } from '../../src/pipeline/disk-pause.ts'
 import { runJobLoop } from '../../src/pipeline/job-loop.ts'
@@ -43,16 +44,14 @@ function refusingStore(blobs: BlobStore, { errno, syscall, times }: Refusal): Bl
   const openPartial: BlobStore['openPartial'] = (...given) => write(() => blobs.openPartial(...given))
   const openIntake: BlobStore['openIntake'] = () => {
     const intake = blobs.openIntake()
+    const storeOne = async (content: SmallContent): Promise<StoredSmall | Error> => {
+      const work = async () => (await intake.store([content]))[0] ?? new Error('no result')
+      // The repository has small files of its own, too.
+      return content.bytes.length === SIZES.small ? write(work).catch((error: Error) => error) : work()
+    }
     return {
-      async take(size, signal) {
-        const content = await intake.take(size, signal)
-        return {
-          bytes: content.bytes,
-          // The repository has small files of its own, too.
-          store: (key) => (size === SIZES.small ? write(() => content.store(key)) : content.store(key)),
-          [Symbol.dispose]: () => content[Symbol.dispose](),
-        }
-      },
+      take: (...given) => intake.take(...given),
+      store: (contents) => Promise.all(contents.map(storeOne)),
       [Symbol.asyncDispose]: () => intake[Symbol.asyncDispose](),
     }
   }

@@ -127,3 +127,23 @@ test('measureRoom measures once a second, not for each of many small files, and 
     assert.equal(await measureRoom(deps, room, nothing), undefined)
   }
 })
+
+test('of what is downloaded now the disk is asked only where it matters: for large contents', async () => {
+  const { disk, deps } = diskOf()
+  const asked: (boolean | undefined)[] = []
+  const blobs = {
+    ...deps.blobs,
+    partialSizes: async (isLeftOut?: (key: ContentKey) => boolean) => {
+      asked.push(isLeftOut?.(KEY), isLeftOut?.(OTHER), isLeftOut?.(keyOf('c')))
+      return disk.partials
+    },
+  }
+  const running = new Map([
+    [KEY, 256 * 1024],
+    [OTHER, 256 * 1024 + 1],
+  ])
+
+  await measured({ ...deps, blobs }, running)
+
+  assert.deepEqual(asked, [true, false, false])
+})

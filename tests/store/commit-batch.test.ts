@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import { directIo, systemIo, type BatchIo } from '../../src/store/batch-io.ts'
-import { commitBatch, Turns, type BatchItem, type BatchResult } from '../../src/store/commit-batch.ts'
+import { BatchCommitter, type BatchItem, type BatchResult } from '../../src/store/commit-batch.ts'
 import type { Layout } from '../../src/store/layout.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
 import { makeStore } from './store-fixture.ts'
@@ -57,7 +57,7 @@ async function open(
   const { layout } = await makeStore(t)
   return {
     layout,
-    commit: (items, io = systemIo) => commitBatch({ layout, known: new Set(), naming: new Turns(), io }, items),
+    commit: (items, io = systemIo) => new BatchCommitter(layout).commit(items, io),
   }
 }
 
@@ -252,7 +252,7 @@ test('a partial that a killed process left is never written to: it may be a publ
 
 test('a name that one batch takes back after a failure is none that another has counted on', async (t) => {
   const { layout } = await makeStore(t)
-  const shared = { layout, known: new Set<string>(), naming: new Turns() }
+  const committer = new BatchCommitter(layout)
   const bytes = randomBytes(1000)
   const quick: BatchIo = { ...directIo, fsync: () => Promise.resolve() }
   const folders = new Set<number>()
@@ -284,8 +284,8 @@ test('a name that one batch takes back after a failure is none that another has 
   }
 
   const [[failed], [other]] = await Promise.all([
-    commitBatch({ ...shared, io: failing }, [{ key: keyOf(bytes), bytes }]),
-    commitBatch({ ...shared, io: later }, [{ key: gitKeyOf(bytes), bytes }]),
+    committer.commit([{ key: keyOf(bytes), bytes }], failing),
+    committer.commit([{ key: gitKeyOf(bytes), bytes }], later),
   ])
 
   assert.ok(failed instanceof Error)

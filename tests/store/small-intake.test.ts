@@ -16,9 +16,11 @@ async function openIntake(t: Parameters<typeof makeStore>[0]) {
   const { layout } = await makeStore(t)
   const intake = new FolderIntake({ layout, prepare: () => Promise.resolve(), settled: () => undefined })
   const store = async (bytes: Buffer) => {
-    using content = await intake.take(bytes.length, signal)
+    using content = await intake.take(keyOf(bytes), bytes.length, signal)
     content.bytes.set(bytes)
-    return await content.store(keyOf(bytes))
+    const [stored] = await intake.store([content])
+    if (stored instanceof Error) throw stored
+    return stored
   }
   return { layout, intake, store }
 }
@@ -59,8 +61,8 @@ test('a thread that crashed fails what it was given, and another one takes its p
   await store(randomBytes(100))
 
   // No caller of the store has such a key: the thread ends on it.
-  using content = await intake.take(1, signal)
-  await assert.rejects(content.store('no key' as ContentKey), /the batch thread stopped/)
+  using content = await intake.take('no key' as ContentKey, 1, signal)
+  await assert.rejects(intake.store([content]), /the batch thread stopped/)
   const stored = await store(bytes)
 
   await intake[Symbol.asyncDispose]()

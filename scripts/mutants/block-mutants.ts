@@ -8,6 +8,30 @@ const PASS = 'tests/pipeline/look-again.test.ts'
 /** The guards of large files in blocks of shared memory. */
 export const BLOCK_MUTANTS: readonly Mutant[] = [
   {
+    invariant: 'I8',
+    guard: 'a kill costs at most a piece of what came over a connection',
+    file: 'src/store/carried-bytes.ts',
+    find: 'const PIECE_BLOCKS = 4',
+    replace: 'const PIECE_BLOCKS = 5',
+    test: RANGES,
+  },
+  {
+    invariant: 'I8',
+    guard: 'a connection brings nothing while what it brought before is not safe',
+    file: 'src/store/carried-bytes.ts',
+    find: 'this.#before ??= [...this.#ended]',
+    replace: 'this.#before ??= []',
+    test: RANGES,
+  },
+  {
+    invariant: 'I1',
+    guard: 'the beginning of a block is not written over the block that came whole',
+    file: 'src/store/block-map.ts',
+    find: 'this.#begun.has(end) || begun?.has(end) === true',
+    replace: 'this.#begun.has(end)',
+    test: RANGES,
+  },
+  {
     invariant: 'I1',
     guard: 'memory is used again only when its write has ended',
     file: 'src/store/block-hasher.ts',

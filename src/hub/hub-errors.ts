@@ -104,7 +104,9 @@ export function transportArchiveError(error: TransportError, what: string, host:
   const details = { host, failure: error.failure }
   const { failure } = error
   if (failure === 'address') return redirectRefused(what, error.message, error)
-  const code = failure === 'malformed' ? 'HUB_ANSWER_INVALID' : 'HUB_UNREACHABLE'
+  // The Hub is not to blame: as with the files of the archive, work pauses until there are some to be had.
+  const codes = { malformed: 'HUB_ANSWER_INVALID', exhausted: 'DISK_FAILED' } as const
+  const code = failure === 'malformed' || failure === 'exhausted' ? codes[failure] : 'HUB_UNREACHABLE'
   return new ArchiveError(code, message, { cause: error, details, hint: TRANSPORT_HINTS[failure] })
 }
 
@@ -115,6 +117,7 @@ const TRANSPORT_HINTS: Readonly<Record<Exclude<TransportFailure, 'address'>, str
   stalled: SAFE_AND_RETRIED,
   malformed: SAFE_AND_RETRIED,
   closed: SAFE_AND_RETRIED,
+  exhausted: 'Raise the limit of open files (ulimit -n) for this service.',
   certificate:
     'Nothing was sent. Something may stand between this machine and the Hub; for a private authority set NODE_EXTRA_CA_CERTS.',
 }

@@ -4,7 +4,7 @@ import { AddressRefusedError } from '../lib/private-address.ts'
 /**
  * What can happen to an exchange below HTTP. `unreachable`: no connection. `interrupted`: it broke. `stalled`: a deadline
  * of ours passed. `malformed`: not HTTP. `certificate`: no TLS, or none with a certificate we trust. `address`: the guard refused it.
- * `closed`: the source was closed.
+ * `closed`: the source was closed. `exhausted`: this process may open no more files, and a connection is one.
  */
 export type TransportFailure =
   | 'unreachable'
@@ -14,6 +14,7 @@ export type TransportFailure =
   | 'certificate'
   | 'address'
   | 'closed'
+  | 'exhausted'
 
 /** An exchange that failed below HTTP. The message names no address. */
 export class TransportError extends Error {
@@ -52,6 +53,9 @@ export function toTransportError(thrown: unknown, hasHeaders: boolean): Transpor
   }
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
     return new TransportError('closed', 'the connections were closed', thrown)
+  }
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    return new TransportError('exhausted', `too many files are open (${code})`, thrown)
   }
   if (CERTIFICATE.test(code)) return new TransportError('certificate', `no trusted TLS connection (${code})`, thrown)
   if (INTERRUPTED.has(code)) return new TransportError('interrupted', `the connection broke (${code})`, thrown)

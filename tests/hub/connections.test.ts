@@ -114,6 +114,20 @@ test('a name that does not resolve, or never does, costs a bounded time', async 
   }
 })
 
+test('a connection that our own limit of open files refuses is no fault of the Hub', async () => {
+  const resolveName: ResolveName = (_, callback) => {
+    callback(Object.assign(new Error('too many open files'), { code: 'EMFILE' }), [])
+  }
+  await using it = hubUnderTest('https://hub.test', { resolveName })
+  const own = { code: 'DISK_FAILED', message: /too many files are open/ }
+
+  await assert.rejects(it.hub.askRepo(repoRef('Qwen/A'), signal), own)
+  await assert.rejects(it.hub.fetchSmall(hubFile('Qwen/A', 'c'.repeat(40), 'x'), new Uint8Array(5), signal), own)
+  await assert.rejects(it.hub.openRange(bytesAt('https://hub.test/x'), 0, 5, signal), own)
+
+  assert.deepEqual(it.waits, [])
+})
+
 test('a certificate nobody vouches for is refused at once, and nothing is sent', async () => {
   let received = 0
   const server = createServer({ cert: SELF_SIGNED_CERT, key: SELF_SIGNED_KEY }, (socket) => {

@@ -5,9 +5,10 @@ import { applyMutant } from '../scripts/mutants/apply-mutant.ts'
 import { BLOCK_MUTANTS } from '../scripts/mutants/block-mutants.ts'
 import { DISK_MUTANTS } from '../scripts/mutants/disk-mutants.ts'
 import { NETWORK_MUTANTS } from '../scripts/mutants/network-mutants.ts'
+import { SMALL_MUTANTS } from '../scripts/mutants/small-mutants.ts'
 import { WIRE_MUTANTS } from '../scripts/mutants/wire-mutants.ts'
 
-const MUTANTS = [...DISK_MUTANTS, ...BLOCK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS]
+const MUTANTS = [...DISK_MUTANTS, ...BLOCK_MUTANTS, ...SMALL_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS]
 const ROOT = new URL('../', import.meta.url)
 
 /** What must hold for bytes on their way in, I1 to I10, and for the connections they come by. */

@@ -1,8 +1,8 @@
 import type { Mutant } from './mutant.ts'
 
-const BATCH = 'tests/store/commit-batch.test.ts'
 const STORE = 'tests/store/blob-store.test.ts'
 const CONTRACT = 'tests/store/blob-store.contract.test.ts'
+const REFUSALS = 'tests/pipeline/disk-refusals.test.ts'
 const SYSCALLS = 'tests/crash/publish-syscalls.test.ts'
 
 /** The guards of bytes on their way to the disk: I1 to I3 and I8 to I10. */
@@ -30,46 +30,6 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     find: "invariant(isProven, 'only digests that were read back are published')",
     replace: '',
     test: CONTRACT,
-  },
-  {
-    invariant: 'I1',
-    guard: 'a small file is hashed as it is in the file',
-    file: 'src/store/prove-content.ts',
-    find: "hash('sha256', readBack.subarray(PREFIX_BYTES, end), 'hex')",
-    replace: "hash('sha256', readBack.subarray(PREFIX_BYTES, PREFIX_BYTES + 1), 'hex')",
-    test: BATCH,
-  },
-  {
-    invariant: 'I2',
-    guard: 'fsync of a small file before the name',
-    file: 'src/store/prove-content.ts',
-    find: '  await io.fsync(fd)\n  const digests',
-    replace: '  const digests',
-    test: BATCH,
-  },
-  {
-    invariant: 'I2',
-    guard: 'fsync of the folder after the links of a batch',
-    file: 'src/store/name-contents.ts',
-    find: 'await syncFolders(layout, entries)',
-    replace: '',
-    test: BATCH,
-  },
-  {
-    invariant: 'I2',
-    guard: 'batches give names one after another',
-    file: 'src/store/turns-together.ts',
-    find: 'if (this.#isBusy || this.#asked.length === 0) return',
-    replace: 'if (this.#asked.length === 0) return',
-    test: BATCH,
-  },
-  {
-    invariant: 'I3',
-    guard: 'a small file whose fsync failed is dead',
-    file: 'src/store/batch-entry.ts',
-    find: 'step(entry).catch((error: unknown) => fail(layout, entry, error))',
-    replace: 'step(entry).catch(() => undefined)',
-    test: BATCH,
   },
   {
     invariant: 'I2',
@@ -186,9 +146,9 @@ export const DISK_MUTANTS: readonly Mutant[] = [
   {
     invariant: 'I8',
     guard: 'only blocks that differ come again',
-    file: 'src/store/partial-file.ts',
-    find: 'if (!isContentOf(this.#key, digests)) await this.#forgetDamage(signal)',
-    replace: '',
+    file: 'src/store/partial-writer.ts',
+    find: 'filter(([index]) => !bad.has(index))',
+    replace: 'filter(() => bad.size === 0)',
     test: STORE,
   },
   {
@@ -294,5 +254,37 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     find: 'if (facts.size !== BigInt(size)) throw fixityFailed',
     replace: 'if (false) throw fixityFailed',
     test: 'tests/store/read-blob.test.ts',
+  },
+  {
+    invariant: 'I3',
+    guard: 'one failed fsync is the fault of its file',
+    file: 'src/pipeline/settle-failure.ts',
+    find: 'isFsyncFailure(error) && !isSecondFsyncFailure(deps)',
+    replace: 'false',
+    test: REFUSALS,
+  },
+  {
+    invariant: 'I3',
+    guard: 'a second failed fsync within the hour is the fault of the disk',
+    file: 'src/pipeline/settle-failure.ts',
+    find: 'isFsyncFailure(error) && !isSecondFsyncFailure(deps)',
+    replace: 'isFsyncFailure(error)',
+    test: REFUSALS,
+  },
+  {
+    invariant: 'I3',
+    guard: 'a disk that refuses large files pauses',
+    file: 'src/pipeline/run-jobs.ts',
+    find: 'run.result.stoppedBy ??= refusal',
+    replace: 'run.result.stoppedBy = refusal',
+    test: REFUSALS,
+  },
+  {
+    invariant: 'I3',
+    guard: 'a disk that refuses small files pauses',
+    file: 'src/pipeline/small-lane.ts',
+    find: 'this.#run.result.stoppedBy ??= refusal',
+    replace: 'this.#run.result.stoppedBy = refusal',
+    test: REFUSALS,
   },
 ]

@@ -3,6 +3,9 @@ import type { Mutant } from './mutant.ts'
 const HOSTILE = 'tests/hub/hostile-answers.test.ts'
 const CONNECTIONS = 'tests/hub/connections.test.ts'
 const RANGE = 'tests/hub/open-range.test.ts'
+const BULK = 'tests/hub/bulk.test.ts'
+const HTTP2 = 'tests/hub/http2.test.ts'
+const PROXIES = 'tests/hub/proxies.test.ts'
 const TOKEN = 'tests/hub/token.test.ts'
 
 /** The guards of the connection itself: I37 to I40. */
@@ -13,7 +16,7 @@ export const NETWORK_MUTANTS: readonly Mutant[] = [
     file: 'src/hub/http-exchange.ts',
     find: "this.#startPhase('the headers', this.#limits.headersMs)",
     replace: '',
-    test: RANGE,
+    test: HOSTILE,
   },
   {
     invariant: 'I37',
@@ -21,7 +24,7 @@ export const NETWORK_MUTANTS: readonly Mutant[] = [
     file: 'src/hub/http-exchange.ts',
     find: "this.#startPhase('more of the body', this.#limits.idleMs)",
     replace: '',
-    test: RANGE,
+    test: HOSTILE,
   },
   {
     invariant: 'I37',
@@ -29,7 +32,95 @@ export const NETWORK_MUTANTS: readonly Mutant[] = [
     file: 'src/hub/http-exchange.ts',
     find: "this.#totalTimer = setTimeout(() => this.#expire('the whole answer', limits.totalMs), limits.totalMs)",
     replace: 'this.#totalTimer = setTimeout(() => undefined, limits.totalMs)',
+    test: HOSTILE,
+  },
+  {
+    invariant: 'I37',
+    guard: 'a connection for large files has a deadline',
+    file: 'src/hub/bulk-connection.ts',
+    find: "this.#timer = setTimeout(() => this.#fail(new TransportError('unreachable', tooLate)), options.connectMs)",
+    replace: '',
+    test: BULK,
+  },
+  {
+    invariant: 'I37',
+    guard: 'headers of a large file have a deadline',
+    file: 'src/hub/bulk-connection.ts',
+    find: "this.#startTimer('the headers', next.limits.headersMs)",
+    replace: '',
     test: RANGE,
+  },
+  {
+    invariant: 'I37',
+    guard: 'a body of a large file that stops has a deadline',
+    file: 'src/hub/bulk-connection.ts',
+    find: 'if (exchange === this.#exchanges[0] && exchange !== undefined) {',
+    replace: 'if (false) {',
+    test: RANGE,
+  },
+  {
+    invariant: 'I37',
+    guard: 'a whole large answer has a deadline',
+    file: 'src/hub/bulk-exchange.ts',
+    find: 'this.#totalTimer = setTimeout(() => this.#expire(), limits.totalMs)',
+    replace: 'this.#totalTimer = setTimeout(() => undefined, limits.totalMs)',
+    test: RANGE,
+  },
+  {
+    invariant: 'I37',
+    guard: 'the tunnel of a proxy has the deadline of a connection',
+    file: 'src/hub/http-agent.ts',
+    find: '{ ...more, headersTimeout: options.connectTimeout }',
+    replace: '{ ...more }',
+    test: PROXIES,
+  },
+  {
+    invariant: 'I37',
+    guard: 'who gives up an HTTP/2 answer ends its connection',
+    file: 'src/hub/http2-fallback.ts',
+    find: 'this.#end(line, error)',
+    replace: 'this.#keep(origin, line)',
+    test: HTTP2,
+  },
+  {
+    invariant: 'I37',
+    guard: 'no request is sent twice unseen',
+    file: 'src/hub/http2-fallback.ts',
+    find: 'if (isSent) return controller.abort',
+    replace: 'if (false) return controller.abort',
+    test: HTTP2,
+  },
+  {
+    invariant: 'I39',
+    guard: 'certificates are checked where large files come from',
+    file: 'src/hub/bulk-connection.ts',
+    find: "ALPNProtocols: ['http/1.1'],",
+    replace: "ALPNProtocols: ['http/1.1'], rejectUnauthorized: false,",
+    test: BULK,
+  },
+  {
+    invariant: 'I39',
+    guard: 'certificates are checked by the HTTP client',
+    file: 'src/hub/http-agent.ts',
+    find: 'buildConnector({ timeout: connectMs, allowH2, ',
+    replace: 'buildConnector({ timeout: connectMs, rejectUnauthorized: false, allowH2, ',
+    test: HTTP2,
+  },
+  {
+    invariant: 'I39',
+    guard: 'the guard is asked for every connection of the HTTP client',
+    file: 'src/hub/http-agent.ts',
+    find: 'if (refusal !== undefined) return callback(new AddressRefusedError(refusal), null)',
+    replace: '',
+    test: HTTP2,
+  },
+  {
+    invariant: 'I39',
+    guard: 'the guard is asked for every connection for large files',
+    file: 'src/hub/bulk-pool.ts',
+    find: 'if (refusal !== undefined) throw toTransportError(new AddressRefusedError(refusal), false)',
+    replace: '',
+    test: BULK,
   },
   {
     invariant: 'I38',

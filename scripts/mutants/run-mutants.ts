@@ -12,6 +12,7 @@ import { BLOCK_MUTANTS } from './block-mutants.ts'
 import { DISK_MUTANTS } from './disk-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { NETWORK_MUTANTS } from './network-mutants.ts'
+import { SMALL_MUTANTS } from './small-mutants.ts'
 import { WIRE_MUTANTS } from './wire-mutants.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -64,7 +65,7 @@ async function isKilled(copy: string, mutant: Mutant): Promise<boolean> {
 }
 
 const words = process.argv.slice(2)
-const chosen = [...DISK_MUTANTS, ...BLOCK_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS].filter(
+const chosen = [...DISK_MUTANTS, ...BLOCK_MUTANTS, ...SMALL_MUTANTS, ...WIRE_MUTANTS, ...NETWORK_MUTANTS].filter(
   ({ invariant, guard, file }) => {
     return words.length === 0 || words.some((word) => word === invariant || guard.includes(word) || file.includes(word))
   },

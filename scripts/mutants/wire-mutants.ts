@@ -4,6 +4,8 @@ const RANGE = 'tests/hub/open-range.test.ts'
 const HEADERS = 'tests/hub/http-headers.test.ts'
 const TREE = 'tests/hub/wire-tree.test.ts'
 const FAULTS = 'tests/e2e/hub-faults.test.ts'
+const SMALL = 'tests/hub/fetch-small.test.ts'
+const SOURCES = 'tests/pipeline/sources.test.ts'
 
 /** The guards of bytes on their way from the wire: I4 to I7. */
 export const WIRE_MUTANTS: readonly Mutant[] = [
@@ -182,5 +184,93 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     find: "const totalSize = parseUnsatisfiedRange(headerText(headers, 'content-range'))",
     replace: 'const totalSize = undefined',
     test: RANGE,
+  },
+  {
+    invariant: 'I4',
+    guard: 'who served wrong bytes is demoted',
+    file: 'src/pipeline/try-sources.ts',
+    find: 'await demote(deps, job, source, error)',
+    replace: '',
+    test: SOURCES,
+  },
+  {
+    invariant: 'I4',
+    guard: 'who served wrong bytes is left alone for a while',
+    file: 'src/pipeline/try-sources.ts',
+    find: 'if (nowMs >= source.notBeforeMs || source.notBeforeMs > latestPauseEndMs(nowMs)) return undefined',
+    replace: 'return undefined',
+    test: SOURCES,
+  },
+  {
+    invariant: 'I4',
+    guard: 'a small answer about another commit is refused',
+    file: 'src/hub/fetch-small.ts',
+    find: 'if (commit !== undefined && commit !== file.commit) {',
+    replace: 'if (false) {',
+    test: SMALL,
+  },
+  {
+    invariant: 'I6',
+    guard: 'a small coded body is refused',
+    file: 'src/hub/fetch-small.ts',
+    find: "if (coding !== 'identity') throw invalid",
+    replace: 'if (false) throw invalid',
+    test: SMALL,
+  },
+  {
+    invariant: 'I6',
+    guard: 'what is not plain in its framing is left to a complete client',
+    file: 'src/hub/response-head.ts',
+    find: "if (length === undefined || headerText(headers, 'transfer-encoding') !== undefined) return undefined",
+    replace: 'if (length === undefined) return undefined',
+    test: SMALL,
+  },
+  {
+    invariant: 'I7',
+    guard: 'a small body of another announced length is refused',
+    file: 'src/hub/fetch-small.ts',
+    find: 'if (length !== undefined && decodeDigits(length) !== into.length) {',
+    replace: 'if (false) {',
+    test: SMALL,
+  },
+  {
+    invariant: 'I7',
+    guard: 'a small body that goes on is refused',
+    file: 'src/hub/fetch-small.ts',
+    find: 'if (position + chunk.length > into.length) throw',
+    replace: 'if (false) throw',
+    test: SMALL,
+  },
+  {
+    invariant: 'I7',
+    guard: 'a small body that ends early is refused',
+    file: 'src/hub/fetch-small.ts',
+    find: 'if (position === into.length) return',
+    replace: 'return',
+    test: SMALL,
+  },
+  {
+    invariant: 'I7',
+    guard: '200 to a range is not taken for the range',
+    file: 'src/pipeline/fill-ranges.ts',
+    find: 'if (body.start !== range.start || body.end !== range.end) throw new RangeIgnored()',
+    replace: '',
+    test: FAULTS,
+  },
+  {
+    invariant: 'I7',
+    guard: 'after 200 to a range everything starts at 0',
+    file: 'src/pipeline/transfer-ranges.ts',
+    find: 'await partial.restart()',
+    replace: '',
+    test: FAULTS,
+  },
+  {
+    invariant: 'I7',
+    guard: 'a file that is served with another size is refused',
+    file: 'src/pipeline/fill-ranges.ts',
+    find: 'if (body.totalSize !== size) {',
+    replace: 'if (false) {',
+    test: 'tests/pipeline/fill-ranges.test.ts',
   },
 ]

@@ -9,7 +9,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import type { RangeBody, ResolvedFile } from '../../src/hub-port.ts'
 import type { ByteSink } from '../../src/intake-port.ts'
 import type { ResolveName } from '../../src/lib/private-address.ts'
-import { hubFile, hubUnderTest } from './support/hub-under-test.ts'
+import { hubFile, hubUnderTest, SHORT_MS } from './support/hub-under-test.ts'
 import { reply, startRawServer } from './support/raw-server.ts'
 import { until } from './support/until.ts'
 import { LOCALHOST_CERT, LOCALHOST_KEY, SELF_SIGNED_CERT, SELF_SIGNED_KEY } from './support/self-signed.ts'
@@ -141,6 +141,15 @@ test('file bytes come from no server whose certificate is not trusted, or is for
   await assert.rejects(it.hub.openRange(otherName, 0, 5, signal), refused)
 
   assert.deepEqual([...stranger.requests, ...known.requests], [])
+})
+
+test('a server that takes a connection and says nothing in the handshake costs the deadline of a connection', async () => {
+  await using silent = await startRawServer(() => undefined)
+  await using it = hubUnderTest('http://127.0.0.1:9', { deadlines: { connectMs: SHORT_MS, transferMs: 20_000 } })
+
+  const asking = it.hub.openRange(resolvedAt(`https://localhost:${silent.port}/m.bin`), 0, 5, signal)
+
+  await assert.rejects(asking, { code: 'HUB_UNREACHABLE', message: /no connection within/ })
 })
 
 test('a link of a public Hub makes no bulk connection to a private address, by spelling or by name', async (t) => {

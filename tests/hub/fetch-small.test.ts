@@ -56,9 +56,18 @@ test('an empty file is fetched whole, too', async () => {
   await it.hub.fetchSmall(file, new Uint8Array(0), signal)
 })
 
+/** BODY behind a head, in one chunk. */
+function chunked(head: string, body: string): Buffer {
+  const chunk = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+  return Buffer.from(`HTTP/1.1 200 OK\r\n${head}transfer-encoding: chunked\r\n\r\n${chunk}`)
+}
+
 const LIES: readonly [what: string, answer: Buffer, code: string][] = [
   ['more bytes than listed', reply(200, {}, `${BODY}!`), 'TRANSFER_INVALID'],
   ['fewer bytes than listed', reply(200, {}, 'hello'), 'TRANSFER_INVALID'],
+  ['more bytes than listed, in chunks', chunked('', `${BODY}!`), 'TRANSFER_INVALID'],
+  ['fewer bytes than listed, in chunks', chunked('', 'hello'), 'TRANSFER_INTERRUPTED'],
+  ['a length and chunks', chunked(`content-length: ${SIZE}\r\n`, BODY), 'TRANSFER_INVALID'],
   ['coded bytes', reply(200, { 'content-encoding': 'gzip' }, BODY), 'TRANSFER_INVALID'],
   ['another commit', reply(200, { 'x-repo-commit': 'd'.repeat(40) }, BODY), 'HUB_ANSWER_INVALID'],
   ['another size', reply(200, { 'x-linked-size': '12' }, BODY), 'HUB_ANSWER_INVALID'],

@@ -93,7 +93,7 @@ test('a proxy that takes a connection and opens no tunnel costs the deadline of 
   await using proxy = await startRawServer(() => undefined)
   await using it = hubUnderTest('https://hub.test', {
     proxy: { https: proxy.origin },
-    deadlines: { connectMs: SHORT_MS },
+    deadlines: { connectMs: SHORT_MS, transferMs: 20_000 },
   })
 
   await assert.rejects(it.hub.openRange(resolvedAt('https://cdn.test'), 0, 5, signal), { code: 'HUB_UNREACHABLE' })

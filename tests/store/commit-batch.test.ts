@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -241,11 +250,13 @@ test('a partial that a killed process left is never written to: it may be a publ
   const [blob, partial] = [layout.blob(digestsOf(bytes).sha256), layout.partialFile(keyOf(bytes))]
   await commit(itemsOf([bytes]))
   linkSync(blob, partial)
+  utimesSync(blob, 1000, 1000)
   const inode = lstatSync(blob).ino
 
   await commit(itemsOf([bytes]))
 
   assert.equal(lstatSync(blob).ino, inode)
+  assert.equal(lstatSync(blob).mtimeMs, 1_000_000)
   assert.equal(lstatSync(blob).nlink, 1)
   assert.equal(namesOf(layout).length, 1)
 })

@@ -41,7 +41,7 @@ export interface BlobStoreOptions {
   readonly archiveId: string
   /** Unit of resume, at most and by default 1 MiB. */
   readonly pieceBytes?: number
-  /** Writes one block after another, of one file at a time: for hard disks. */
+  /** One write at a time, and each file in its order over one connection: for hard disks. */
   readonly sequential?: boolean
   /** Belongs to the caller, who closes it after the store's last use. */
   readonly hashPool: HashPool

@@ -32,6 +32,8 @@ export class BulkExchange {
   #state: 'open' | 'ended' | 'failed' = 'open'
   #failure: unknown
   #isDiscarded = false
+  /** The sink was asked for room. */
+  #isWaiting = false
 
   constructor(limits: ExchangeLimits, signal: AbortSignal, owner: ExchangeOwner) {
     this.limits = limits
@@ -103,9 +105,7 @@ export class BulkExchange {
       return 0
     }
     const count = bytes.copy(view)
-    this.#missing = missing - count
-    this.#view = undefined
-    this.#sink.filled(count)
+    this.filled(count)
     return count
   }
 
@@ -153,8 +153,11 @@ export class BulkExchange {
   }
 
   async #waitForRoom(): Promise<void> {
+    if (this.#isWaiting) return
+    this.#isWaiting = true
     try {
       await this.#sink?.room(this.#sinkSignal ?? this.#signal)
+      this.#isWaiting = false
       if (this.#state === 'open') this.#owner.onDemand()
     } catch (error) {
       if (this.#state === 'open') this.#owner.destroy(error)

@@ -114,6 +114,36 @@ for (const scheme of ['http', 'https'] as const) {
     )
   })
 
+  test(`a sink that has no room after whatever it took is asked for room, also behind a head (${scheme})`, async (t) => {
+    const cdn = await startCdn(t, scheme === 'https' ? { cert: LOCALHOST_CERT, key: LOCALHOST_KEY } : undefined)
+    await using it = hubUnderTest('http://127.0.0.1:9', { deadlines: { transferMs: 60_000 } })
+    await using body = await it.hub.openRange(resolvedAt(`${cdn.origin}/m.bin`), 0, BYTES.length, signal)
+    const taken = Buffer.alloc(BYTES.length)
+    let at = 0
+    let hasRoom = true
+    let waiting = 0
+    // As one that keeps to a rate cap.
+    const sink: ByteSink = {
+      view: () => (hasRoom ? taken.subarray(at) : undefined),
+      filled(count) {
+        assert.ok(hasRoom)
+        at += count
+        hasRoom = false
+      },
+      async room() {
+        waiting += 1
+        assert.equal(waiting, 1, 'asked once')
+        await new Promise<void>((resolve) => setImmediate(resolve))
+        waiting -= 1
+        hasRoom = true
+      },
+    }
+
+    await body.into(sink, signal)
+
+    assert.equal(digest(taken), digest(BYTES))
+  })
+
   test(`ranges asked for ahead come over the same connection, in their order (${scheme})`, async (t) => {
     const cdn = await startCdn(t, scheme === 'https' ? { cert: LOCALHOST_CERT, key: LOCALHOST_KEY } : undefined)
     await using it = hubUnderTest('http://127.0.0.1:9')

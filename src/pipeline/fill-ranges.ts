@@ -28,6 +28,7 @@ export interface FillOptions {
   readonly resolved: ResolvedFile
   readonly size: number
   readonly partial: RangeSource
+  /** Looked at for each range: a cap that is set meanwhile holds for a file that is on its way. */
   readonly bucket: TokenBucket | undefined
   readonly budget: LaneBudget
   /** One request for everything, for a server that knows no ranges. */

@@ -93,7 +93,9 @@ export function bucketOf(run: JobRun): TokenBucket | undefined {
 export function sharedOf(run: JobRun): SharedTransfer {
   const { deps } = run
   return {
-    bucket: bucketOf(run),
+    get bucket() {
+      return bucketOf(run)
+    },
     mayContinue: async (job) => (job.isSmall || mayLargeFilesMove(deps)) && !(await deps.catalog.isPaused()),
   }
 }

@@ -17,6 +17,7 @@ const MAX_FRUITLESS_TRIES = 5
 
 /** What the downloads of one run share. */
 export interface SharedTransfer {
+  /** The cap of this moment. */
   readonly bucket: TokenBucket | undefined
   /** Asked before each request: false when the queue was paused, or the window closed, while a file was on its way. */
   mayContinue(job: Job): Promise<boolean>
@@ -97,7 +98,9 @@ function fillOptions(transfer: Transfer, resolved: ResolvedFile, partial: RangeS
     resolved,
     size: job.size,
     partial,
-    bucket: shared.bucket,
+    get bucket() {
+      return shared.bucket
+    },
     budget: budgetOf(deps),
     whole,
     onBytes: (bytes) => deps.progress.moved(source, bytes),

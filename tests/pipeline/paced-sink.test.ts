@@ -2,8 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Clock } from '../../src/clock-port.ts'
 import type { ByteSink } from '../../src/intake-port.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { TokenBucket } from '../../src/lib/token-bucket.ts'
 import { PacedSink } from '../../src/pipeline/paced-sink.ts'
+import { generated } from '../support/content/generated.ts'
+import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
+import { TestVault } from '../support/test-vault.ts'
 
 const { signal } = new AbortController()
 const RATE = 1_000_000
@@ -73,4 +77,30 @@ test('without a cap nothing waits, and reports are few and complete', () => {
     100 * 16_384,
   )
   assert.ok(reports.length < 10)
+})
+
+test('a cap that is set while a file is on its way holds for the rest of it', async () => {
+  let longestMs = 0
+  // Nobody really waits, so what is owed to the cap adds up.
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    sleep: (ms, during) => {
+      longestMs = Math.max(longestMs, ms)
+      return systemClock.sleep(Math.min(ms, 2), during)
+    },
+  }
+  await using hub = await startSimHub({ pieceBytes: 'large' })
+  hub.world.addRepo('Qwen/A-1B', { files: [{ path: 'm.bin', content: generated('large', 40_000_000), lfs: true }] })
+  await using vault = await TestVault.open(hub, undefined, clock)
+  const settings: { rateBytesPerSecond: number | undefined } = vault.archive.settings
+
+  const running = vault.sync()
+  await hub.whenRequested(({ origin }) => origin === 'cdn')
+  assert.equal(settings.rateBytesPerSecond, undefined)
+  settings.rateBytesPerSecond = 10_000
+  const { sealed } = await running
+
+  assert.equal(sealed.length, 1)
+  // All of it would take 4,000 s.
+  assert.ok(longestMs > 1_000_000, `${longestMs} ms`)
 })

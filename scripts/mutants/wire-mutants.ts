@@ -255,7 +255,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     file: 'src/pipeline/fill-ranges.ts',
     find: 'if (body.start !== range.start || body.end !== range.end) throw new RangeIgnored()',
     replace: '',
-    test: FAULTS,
+    test: 'tests/pipeline/fill-ranges.test.ts',
   },
   {
     invariant: 'I7',
@@ -263,7 +263,7 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     file: 'src/pipeline/transfer-ranges.ts',
     find: 'await partial.restart()',
     replace: '',
-    test: FAULTS,
+    test: 'tests/pipeline/range-ignored.test.ts',
   },
   {
     invariant: 'I7',

@@ -149,3 +149,21 @@ test('a connection asks ahead to the end of the file: it never waits for a round
 
   assert.equal(host.asked, 1)
 })
+
+for (const [what, lie, refused] of [
+  ['the whole file', { start: 0, end: SIZE, totalSize: SIZE }, { name: 'RangeIgnored' }],
+  ['a later range', { start: MIB, end: 2 * MIB, totalSize: SIZE }, { name: 'RangeIgnored' }],
+  ['a range of a longer file', { totalSize: SIZE + 1 }, { code: 'TRANSFER_INVALID' }],
+] as const) {
+  test(`${what} in answer to a range is not taken for it`, async (t) => {
+    const host = new SilentHost((asked) => asked.answerAll())
+    const honest = host.openRange
+    host.openRange = async (...asked) => ({
+      ...(await honest(...asked)),
+      into: () => assert.fail('no byte is taken'),
+      ...lie,
+    })
+
+    await assert.rejects(fill(host, t), refused)
+  })
+}

@@ -53,6 +53,7 @@ export async function largeFiles(options: BenchOptions): Promise<BenchResult> {
   }
   // The compiled code is in its cache from now on.
   await ours(stage, { hub: server.hub('http'), files: [], atOnce: 1 })
+  await clear(stage)
   const one = await server.add('one.bin', 1024 * MIB * scale)
   const figures = [...(await oneFile(stage, 'http', one)), ...(await oneFile(stage, 'https', one))]
   figures.push(...(await eightFiles(stage, 128 * MIB * scale)))
@@ -151,7 +152,7 @@ async function resume(stage: Stage, hub: string, file: ServedFile, line: string)
       'ours',
       async () => {
         await killHalfWay(stage, how, file.size)
-        return ours(stage, how, false)
+        return ours(stage, how)
       },
     ],
   ])
@@ -161,7 +162,6 @@ async function resume(stage: Stage, hub: string, file: ServedFile, line: string)
 
 async function killHalfWay(stage: Stage, how: Omit<EngineOptions, 'archive'>, size: number): Promise<void> {
   const archive = join(stage.work, 'archive')
-  await rm(archive, { recursive: true, force: true })
   const child = spawn(process.execPath, [ENGINE, JSON.stringify({ ...how, archive })], {
     stdio: 'ignore',
     env: { ...process.env, NODE_EXTRA_CA_CERTS: stage.server.certificate },
@@ -188,11 +188,17 @@ async function inTurns(stage: Stage, contenders: readonly Contender[]): Promise<
       const measured = await run()
       if (measured.exitCode !== 0) throw new Error(`${name} ended with ${measured.exitCode}: ${measured.stderr}`)
       runs.get(name)?.push(measured)
-      await rm(join(stage.work, 'peer'), { recursive: true, force: true })
+      await clear(stage)
     }
   }
   const medians = [...runs].map(([name, all]): [string, Measured] => [name, medianRun(all)])
   return new Map(medians)
+}
+
+/** Nobody pays with the next sync for what the one before left to the file system. */
+async function clear(stage: Stage): Promise<void> {
+  for (const folder of ['archive', 'peer']) await rm(join(stage.work, folder), { recursive: true, force: true })
+  await measureCommand('sync', ['-f', stage.work], stage.work)
 }
 
 function medianRun(all: readonly Measured[]): Measured {
@@ -206,9 +212,8 @@ function medianRun(all: readonly Measured[]): Measured {
   }
 }
 
-async function ours(stage: Stage, how: Omit<EngineOptions, 'archive'>, fresh = true): Promise<Measured> {
+async function ours(stage: Stage, how: Omit<EngineOptions, 'archive'>): Promise<Measured> {
   const archive = join(stage.work, 'archive')
-  if (fresh) await rm(archive, { recursive: true, force: true })
   const environment = {
     NODE_EXTRA_CA_CERTS: stage.server.certificate,
     NODE_COMPILE_CACHE: join(stage.work, 'compiled'),

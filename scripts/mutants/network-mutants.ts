@@ -68,6 +68,14 @@ export const NETWORK_MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'I37',
+    guard: 'whoever has no room for more is asked for some, so that nobody waits for ever',
+    file: 'src/hub/bulk-exchange.ts',
+    find: 'if (this.#missing > 0 && !this.hasRoom) void this.#waitForRoom()',
+    replace: '',
+    test: BULK,
+  },
+  {
+    invariant: 'I37',
     guard: 'the tunnel of a proxy has the deadline of a connection',
     file: 'src/hub/http-agent.ts',
     find: '{ ...more, headersTimeout: options.connectTimeout }',

@@ -116,7 +116,7 @@ for (const scheme of ['http', 'https'] as const) {
 
   test(`a sink that has no room after whatever it took is asked for room, also behind a head (${scheme})`, async (t) => {
     const cdn = await startCdn(t, scheme === 'https' ? { cert: LOCALHOST_CERT, key: LOCALHOST_KEY } : undefined)
-    await using it = hubUnderTest('http://127.0.0.1:9', { deadlines: { transferMs: 60_000 } })
+    await using it = hubUnderTest('http://127.0.0.1:9', { deadlines: { transferMs: 30_000 } })
     await using body = await it.hub.openRange(resolvedAt(`${cdn.origin}/m.bin`), 0, BYTES.length, signal)
     const taken = Buffer.alloc(BYTES.length)
     let at = 0

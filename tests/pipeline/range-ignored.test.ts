@@ -11,12 +11,24 @@ test('a server that answers with the whole file once a part is here starts it an
   hub.world.addRepo('Qwen/A-1B', { files: [{ path: 'm.bin', content: generated('m', size), lfs: true }] })
   const { sha256 } = await hub.world.file('Qwen/A-1B', 'm.bin')
   await using vault = await TestVault.open(hub)
-  const isOfFile = { origin: 'cdn', header: { name: 'range', value: /./ } } as const
-  hub.faults.add({ ...isOfFile, cutAfter: 3_000_000, times: 1 })
-  hub.faults.add({ ...isOfFile, ignoreRange: true })
+  const stop = new AbortController()
+  let moved = 0
+  vault.progress.moved = (_file?: unknown, bytes = 0): void => {
+    moved += bytes
+    if (moved >= size / 2) stop.abort()
+  }
+  const drip = hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 256 * 1024, everyMs: 5 } })
+  await assert.rejects(vault.sync({ signal: stop.signal }), { name: 'AbortError' })
+  assert.ok(moved < size)
+  drip.remove()
+  hub.faults.add({ origin: 'cdn', ignoreRange: true })
 
   const { sealed, failed } = await vault.sync()
 
   assert.deepEqual([sealed.length, failed], [1, []])
+  assert.ok(
+    vault.progress.resumedAt.some((bytes) => bytes > 0),
+    'a part was here',
+  )
   assert.ok(provenBlobs(vault.root).includes(sha256))
 })

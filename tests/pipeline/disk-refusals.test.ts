@@ -3,6 +3,8 @@ import { constants } from 'node:os'
 import { test } from 'node:test'
 import type { BlobStore } from '../../src/blob-port.ts'
 import type { SmallContent, StoredSmall } from '../../src/intake-port.ts'
+import type { Clock } from '../../src/clock-port.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { diskError } from '../../src/lib/fs-durable.ts'
 import { DiskPause } from '../../src/pipeline/disk-pause.ts'
 import { runJobLoop } from '../../src/pipeline/job-loop.ts'
@@ -13,6 +15,8 @@ import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import { TestVault } from '../support/test-vault.ts'
 import { until } from '../support/until.ts'
 
+/** How often the run of jobs looks for more while something runs. */
+const LOOK_AGAIN_MS = 2000
 const SIZES = { small: 1000, large: 400_000 }
 
 const REFUSALS = {
@@ -66,8 +70,13 @@ function refusingStore(blobs: BlobStore, { errno, syscall, times }: Refusal): Bl
 
 /** The loop of the service over one repository, until it is sealed. Returns what was told of the disk, and how often it waited. */
 async function sealDespite(size: number, refusal: Refusal): Promise<{ told: string[]; waits: number }> {
-  const clock = new HurriedClock()
-  await using hub = await startSimHub({ now: clock.now })
+  const hurried = new HurriedClock()
+  const clock: Clock = {
+    now: hurried.now,
+    // No time passes while a job runs, however long that takes: an hour would change what an fsync means.
+    sleep: (ms, signal) => (ms === LOOK_AGAIN_MS ? systemClock.sleep(2, signal) : hurried.sleep(ms, signal)),
+  }
+  await using hub = await startSimHub({ now: hurried.now })
   hub.world.addRepo('Qwen/A-1B', { files: [{ path: 'm.bin', content: generated('m', size), lfs: true }] })
   await using vault = await TestVault.open(hub, undefined, clock)
   await vault.sync({ checkOnly: true })

@@ -1,13 +1,15 @@
 /** Thousands of small files over TLS, beside clients that verify nothing: `node scripts/bench/small-files.ts [--quick] [--rounds N]`. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { runAlone } from './bench-entry.ts'
 import { BenchFolder, BenchVault } from './bench-vault.ts'
 import { median, medianOf, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
-import { isInstalled, measureCommand, type Measured } from './measured-process.ts'
-import { fileName, NginxHub } from './nginx-hub.ts'
+import { isInstalled, measureCommand, measureNode, type Measured } from './measured-process.ts'
+import { fileName, NginxHub, type ServedRepo } from './nginx-hub.ts'
 
 const CONNECTIONS = 16
+const FLOOR = fileURLToPath(new URL('durable-floor-process.ts', import.meta.url))
 
 interface Round {
   readonly ours: Measured
@@ -15,6 +17,8 @@ interface Round {
   readonly idle: Measured
   readonly curl: Measured | undefined
   readonly aria2: Measured | undefined
+  /** What the disk alone takes for files of this kind. */
+  readonly floorSeconds: number
 }
 
 /** Verified, durable and sealed beside clients that only write what comes. Rounds are interleaved. */
@@ -39,7 +43,9 @@ export async function smallFiles(options: BenchOptions): Promise<BenchResult> {
       `One repository on nginx over TLS (certificate checked), listed before; then the whole program \`sync\`: start, poll, ` +
       'download, SHA-256 and git oid, fsync, read back, publish, catalog, seal. Its compiled code is there from a call before. ' +
       '"Without start, poll and end" takes off the wall of a second `sync` that finds nothing to do. Peers get the list of addresses, verify nothing and ' +
-      `sync nothing: \`curl -Z\` and \`aria2c -j${CONNECTIONS}\`. Median of ${options.rounds} interleaved rounds.`,
+      `sync nothing: \`curl -Z\` and \`aria2c -j${CONNECTIONS}\`. Median of ${options.rounds} interleaved rounds. ` +
+      '"The disk alone" is no peer but a floor: a program that only creates such files, writes, fsyncs and links them into 256 folders and fsyncs these, ' +
+      'without network, hash or catalog, timed without its start.',
     figures,
     notes: peers.flat().map((name) => `${name} is not installed: no comparison with it`),
   }
@@ -101,6 +107,11 @@ async function measureCase(
     ...beside(`${name}, wall without start, poll and end`, transfer),
     { figure: `${name}, start, poll and end`, unit: 'seconds', ours: wall((round) => round.idle) },
     {
+      figure: `${name}, the disk alone (made durable; not fetched, hashed or noted)`,
+      unit: 'seconds',
+      ours: median(measured.map((round) => round.floorSeconds)),
+    },
+    {
       figure: `${name}, CPU`,
       unit: 'seconds',
       ours: medianOf(measured.map((round) => round.ours.cpuSeconds)),
@@ -123,7 +134,13 @@ async function measureRound(folder: string, at: string, hub: NginxHub): Promise<
   const idle = await vault.runJson(['sync'])
   const curl = await measurePeer('curl', at, hub)
   const aria2 = await measurePeer('aria2c', at, hub)
-  return { ours, idle, curl, aria2 }
+  return { ours, idle, curl, aria2, floorSeconds: await measureFloor(at, hub.repo) }
+}
+
+async function measureFloor(folder: string, { files, bytesEach }: ServedRepo): Promise<number> {
+  const measured = await measureNode([FLOOR, join(folder, 'floor'), String(files), String(bytesEach)], folder)
+  if (measured.exitCode !== 0) throw new Error(`durable-floor ended with ${measured.exitCode}: ${measured.stderr}`)
+  return (JSON.parse(measured.stdout) as { seconds: number }).seconds
 }
 
 async function measurePeer(name: 'curl' | 'aria2c', folder: string, hub: NginxHub): Promise<Measured | undefined> {

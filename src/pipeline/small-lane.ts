@@ -20,6 +20,8 @@ const MAX_ACTIVE = 1536
 /** More are leased when so few are left. */
 const LOW_WATER = 768
 const STORE_TOGETHER = { maxItems: 48, withinMs: 10 }
+/** So much memory waits for no others: requests may be waiting for it. */
+const STORE_FROM_BYTES = 1024 * 1024
 /** A transaction costs an fsync of the catalog, and nobody waits for one file of many. */
 const COMPLETE_TOGETHER = { maxItems: 768, withinMs: 40 }
 /** A content whose bytes are here. */
@@ -52,6 +54,7 @@ export class SmallLane implements AsyncDisposable {
   readonly #intake: SmallIntake
   readonly #fetcher: SmallFetcher
   readonly #arrived = new Gather<Arrived>(STORE_TOGETHER, (arrived) => void this.#store(arrived))
+  #arrivedBytes = 0
   readonly #completed = new Gather<Done>(COMPLETE_TOGETHER, (done) => void this.#complete(done))
   /** Leased and not begun. */
   readonly #queued: Job[] = []
@@ -167,7 +170,10 @@ export class SmallLane implements AsyncDisposable {
     }
     if (source === undefined || refusalOf(deps, source, closed) !== undefined) return this.#bring(job, undefined)
     try {
-      this.#arrived.add({ job, source, content: await this.#fetcher.fetch(job, source) })
+      const content = await this.#fetcher.fetch(job, source)
+      this.#arrivedBytes += job.size
+      this.#arrived.add({ job, source, content })
+      if (this.#arrivedBytes >= STORE_FROM_BYTES) this.#arrived.flush()
     } catch (error) {
       await this.#bring(job, { source, error })
     }
@@ -183,6 +189,7 @@ export class SmallLane implements AsyncDisposable {
   }
 
   async #store(arrived: readonly Arrived[]): Promise<void> {
+    this.#arrivedBytes = 0
     const results = await this.#intake
       .store(arrived.map(({ content }) => content))
       .catch((error: Error) => arrived.map(() => error))

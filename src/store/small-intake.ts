@@ -7,7 +7,8 @@ import type { BatchResult } from './commit-batch.ts'
 import type { Layout } from './layout.ts'
 import { MemoryArena, type ArenaRange } from './memory-arena.ts'
 
-const ARENA_BYTES = 8 * 1024 * 1024
+/** Two dozen of the largest contents: memory is free again as soon as a file was read back. */
+const ARENA_BYTES = 6 * 1024 * 1024
 
 /** What the intake asks of the store it belongs to. */
 export interface IntakeOwner {

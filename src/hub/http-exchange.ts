@@ -161,6 +161,8 @@ class LiveExchange {
   }
 
   #startPhase(what: string, ms: number): void {
+    // A client may send a request again whose connection closed before it was answered.
+    this.#endPhase()
     this.#phaseTimer = setTimeout(() => this.#expire(what, ms), ms)
   }
 

@@ -15,7 +15,12 @@ import { NginxServer, type ServedFile } from './nginx-server.ts'
 const MIB = 2 ** 20
 const ENGINE = fileURLToPath(new URL('engine-process.ts', import.meta.url))
 /** As bin/weightvault.js sets them. */
-const PROGRAM_FLAGS = ['--semi-space-growth-factor=1', '--heap-growing-percent=20', '--optimize-for-size']
+const PROGRAM_FLAGS = [
+  '--semi-space-growth-factor=1',
+  '--no-parallel-scavenge',
+  '--heap-growing-percent=20',
+  '--optimize-for-size',
+]
 const ROUND_TRIP_MS = 50
 const LINE_BYTES_PER_SECOND = 25e6
 /** What a line of 3 Gbit/s carries, over all connections. */

@@ -50,7 +50,7 @@ const NAMES = [
  * | tag, file, spelling, file removed, line ends only, card without a licence | `licences` |
  * | tag and branch moved and deleted, branch moved back, commit gone, super-squash, bytes purged that we hold | `history` |
  * | digests withheld, and another listing for the same commit | `conflicts` |
- * | link expired, cut, 200 to a range, wrong Content-Range, short body, drip, ETag, gzip, flipped bit, purged | `transfers` |
+ * | link expired, cut, 200 to a range, wrong Content-Range, short body, drip, ETag, gzip, bit flipped once and each time, purged | `transfers` |
  * | no answer at all: to questions, to a transfer, in mid-file; connections that end without one | `silentWire` |
  * | our own clock ten years ahead, ten years behind, and set right | `ownClock` |
  * | an organisation falls silent | `silence` |

@@ -159,6 +159,7 @@ export async function transfers(year: Year): Promise<void> {
     { what: 'a slow drip', faults: [{ slowDrip: { bytes: 200_000, everyMs: 1 } }] },
     { what: 'another ETag', faults: [{ changeEtag: '"0000"' }] },
     { what: 'gzip without a length', faults: [{ gzipped: true }] },
+    { what: 'a bit flipped once', faults: [{ flipBit: 4711 }] },
   ]
   for (const [at, { what, faults, news }] of passing.entries()) {
     world.commit('friend/Quant', { set: [weights(`part-${at}.gguf`, what, bytes)] })
@@ -168,10 +169,16 @@ export async function transfers(year: Year): Promise<void> {
     hub.faults.clear()
   }
   world.commit('friend/Quant', { set: [weights('flipped.gguf', 'flipped', bytes)] })
-  hub.faults.add({ ...cdn, flipBit: 4711 })
-  await year.pass(4, DAY_MS)
-  await year.expect('a flipped bit', 'upstream-damaged warning friend/Quant', ...updated('friend/Quant', 'notice'))
+  hub.faults.add({ origin: 'cdn', flipBit: 4711 })
+  await year.pass(1, DAY_MS)
+  await year.expect(
+    'a bit flipped each time',
+    'upstream-damaged warning friend/Quant',
+    'repo-updated notice friend/Quant',
+  )
   hub.faults.clear()
+  await year.pass(4, DAY_MS)
+  await year.expect('and then no more', sealed('friend/Quant'))
 
   world.commit('friend/Quant', { set: [weights('purged.gguf', 'purged', bytes)] })
   world.purgeLfs('friend/Quant', 'purged.gguf')

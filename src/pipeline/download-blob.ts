@@ -1,4 +1,4 @@
-import type { Digests, Sha256 } from '../domain/digest.ts'
+import type { Digests } from '../domain/digest.ts'
 import { errorCodeOf } from '../domain/errors.ts'
 import { isContentOf } from '../domain/listing.ts'
 import type { HubFile } from '../hub-port.ts'
@@ -7,6 +7,7 @@ import type { Job } from '../work-rows.ts'
 import type { PipelineDeps } from './deps.ts'
 import { lookAgain, type Look } from './look-again.ts'
 import { fillPartial, type SharedTransfer, type Transfer } from './transfer-ranges.ts'
+import { digestOfHeld } from './verify-blob.ts'
 
 /** Times that bytes on disk may turn out to be damaged before a disk is no longer trusted with a file. */
 const MAX_DAMAGES = 3
@@ -46,15 +47,6 @@ export async function downloadBlob(
     deps.progress.ended(source)
     throw error
   }
-}
-
-/** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
-async function digestOfHeld(deps: PipelineDeps, job: Job, signal: AbortSignal): Promise<Digests | undefined> {
-  if (!job.key.startsWith('sha256-')) return undefined
-  const sha256 = job.key.slice('sha256-'.length) as Sha256
-  if ((await deps.blobs.sizeOf(sha256)) !== job.size) return undefined
-  const digests = await deps.blobs.digest(sha256, signal)
-  return digests.sha256 === sha256 ? digests : undefined
 }
 
 /** Fetches what is missing, and once more what the disk turns out to have damaged. */

@@ -1,4 +1,4 @@
-import type { Digests, Sha256 } from '../domain/digest.ts'
+import type { Digests } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import type { ContentSource } from '../hub-port.ts'
@@ -11,7 +11,7 @@ import { leaseBasics, type JobRun } from './job-run.ts'
 import { giveBack, settleFailure } from './settle-failure.ts'
 import { SmallFetcher } from './small-fetch.ts'
 import { refusalOf, trySources } from './try-sources.ts'
-import { attest, setAside } from './verify-blob.ts'
+import { attest, digestOfHeld, setAside } from './verify-blob.ts'
 
 /** Contents on their way at the same time: as many as the hub has connections to one origin. */
 const PARALLEL_REQUESTS = 16
@@ -24,6 +24,7 @@ const STORE_TOGETHER = { maxItems: 48, withinMs: 10 }
 const STORE_FROM_BYTES = 1024 * 1024
 /** A transaction costs an fsync of the catalog, and nobody waits for one file of many. */
 const COMPLETE_TOGETHER = { maxItems: 768, withinMs: 40 }
+
 /** A content whose bytes are here. */
 interface Arrived {
   readonly job: Job
@@ -160,10 +161,10 @@ export class SmallLane implements AsyncDisposable {
 
   /** Gets the bytes into memory; the rest of their way they go together with others. */
   async #work(job: Job): Promise<void> {
-    const { deps, closed } = this.#run
+    const { deps, closed, signal } = this.#run
     const [source] = job.sources
     try {
-      const held = job.key.startsWith('sha256-') ? await this.#findHeld(job) : undefined
+      const held = await digestOfHeld(deps, job, signal)
       if (held !== undefined) return await this.#published(job, held, undefined)
     } catch (error) {
       return this.#failed(job, error)
@@ -177,15 +178,6 @@ export class SmallLane implements AsyncDisposable {
     } catch (error) {
       await this.#bring(job, { source, error })
     }
-  }
-
-  /** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
-  async #findHeld(job: Job): Promise<Digests | undefined> {
-    const { blobs } = this.#run.deps
-    const sha256 = job.key.slice('sha256-'.length) as Sha256
-    if ((await blobs.sizeOf(sha256)) !== job.size) return undefined
-    const digests = await blobs.digest(sha256, this.#run.signal)
-    return digests.sha256 === sha256 ? digests : undefined
   }
 
   async #store(arrived: readonly Arrived[]): Promise<void> {

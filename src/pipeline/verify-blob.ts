@@ -1,4 +1,4 @@
-import type { Digests } from '../domain/digest.ts'
+import type { Digests, Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { ContentKey } from '../domain/listing.ts'
@@ -9,6 +9,15 @@ import type { HubFile } from '../hub-port.ts'
 import type { Job } from '../work-rows.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
 import type { Look } from './look-again.ts'
+
+/** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
+export async function digestOfHeld(deps: PipelineDeps, job: Job, signal: AbortSignal): Promise<Digests | undefined> {
+  if (!job.key.startsWith('sha256-')) return undefined
+  const sha256 = job.key.slice('sha256-'.length) as Sha256
+  if ((await deps.blobs.sizeOf(sha256)) !== job.size) return undefined
+  const digests = await deps.blobs.digest(sha256, signal)
+  return digests.sha256 === sha256 ? digests : undefined
+}
 
 /** Bytes in a partial file. */
 interface Brought {

@@ -25,6 +25,13 @@ export interface BlockHolder {
   giveUpOne(): boolean
 }
 
+interface Waiter {
+  /** May take a block. */
+  readonly isReady: () => boolean
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 /**
  * A fixed number of reused blocks of page-aligned memory that worker threads see, too: sockets write into them, disks
  * and hashes read from them. Nothing of it is resident before it is first used; the blocks used last are used first.
@@ -33,8 +40,13 @@ export class BlockMemory {
   /** All blocks, for worker threads. */
   readonly buffer: SharedArrayBuffer
   readonly #free: Block[] = []
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<Waiter>()
   readonly #holders = new Set<BlockHolder>()
+  #willAsk = false
+  /** Those who wait are being asked, one after another. */
+  #isAsking = false
+  /** Of these one has found that no holder can do without a block: it would be the same for the others. */
+  #isDry = false
 
   constructor(blocks = BLOCKS) {
     const pages = (blocks * BLOCK_BYTES) / WASM_PAGE_BYTES
@@ -48,7 +60,7 @@ export class BlockMemory {
 
   /** A block, unless all are in use. */
   take(): Block | undefined {
-    if (this.#free.length === 0) this.#reclaim()
+    if (this.#free.length === 0 && !this.#isDry) this.#isDry = !this.#reclaim() && this.#isAsking
     return this.#free.pop()
   }
 
@@ -58,24 +70,48 @@ export class BlockMemory {
     this.wake()
   }
 
-  /** Resolves when a block may be free, or when `wake` is called. Rejects with the signal's reason. */
-  async whenFree(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves once `isReady` says so; it is asked whenever a block may be free or `wake` was called, so it takes what it
+   * waits for itself. Whoever came first is asked first. Rejects with the signal's reason, or what `isReady` throws.
+   */
+  async until(isReady: () => boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    if (isReady()) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const onAbort = (): void => reject(signal.reason as Error)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#waiting.add(resolve)
+    const waiter = { isReady, resolve, reject }
+    this.#waiting.add(waiter)
     try {
       await promise
     } finally {
-      this.#waiting.delete(resolve)
+      this.#waiting.delete(waiter)
       signal.removeEventListener('abort', onAbort)
     }
   }
 
-  /** Lets everybody who waits look again: something they depend on has failed, or a block is free. */
+  /** Asks everybody who waits again: something they depend on has changed, or a block is free. */
   wake(): void {
-    for (const resolve of this.#waiting) resolve()
+    if (this.#willAsk || this.#waiting.size === 0) return
+    this.#willAsk = true
+    // Later, and once for all that changes now: who is asked takes blocks, and may be in the middle of something.
+    queueMicrotask(() => this.#askAll())
+  }
+
+  #askAll(): void {
+    this.#willAsk = false
+    this.#isAsking = true
+    for (const waiter of this.#waiting) {
+      try {
+        if (!waiter.isReady()) continue
+        waiter.resolve()
+      } catch (error) {
+        waiter.reject(error)
+      }
+      this.#waiting.delete(waiter)
+    }
+    this.#isAsking = false
+    this.#isDry = false
   }
 
   /** Asks this holder when no block is free. Returns a function that ends this. */
@@ -85,8 +121,8 @@ export class BlockMemory {
   }
 
   /** What is given up has to be read from the disk again: worth it only when no block comes back without that. */
-  #reclaim(): void {
+  #reclaim(): boolean {
     const holders = [...this.#holders]
-    if (!holders.some((holder) => holder.willGiveBack)) holders.some((holder) => holder.giveUpOne())
+    return !holders.some((holder) => holder.willGiveBack) && holders.some((holder) => holder.giveUpOne())
   }
 }

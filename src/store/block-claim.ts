@@ -23,8 +23,8 @@ export interface BlockClaimOptions {
   readonly begun: BegunBlock | undefined
   /** Whose bytes these are until `follows` says otherwise. */
   readonly carrier: Carrier
-  /** Whether more memory may be taken at all. */
-  readonly mayFill: () => boolean
+  /** Whether more memory may be taken at all: nothing has failed. */
+  readonly isUsable: () => boolean
   /** Throws what makes it pointless to go on. */
   readonly assertUsable: () => void
   readonly onFull: (filled: FilledBlock) => void
@@ -76,10 +76,10 @@ export class BlockClaim implements PartialRange {
 
   view(): Uint8Array | undefined {
     invariant(!this.#isReleased && this.position < this.end, 'a range that is whole or given back takes no bytes')
-    const { blocks, mayFill, memory } = this.#options
+    const { blocks, isUsable, memory } = this.#options
     const room = this.#carrier.roomFor(blocks.blockBytes)
     if (room <= 0) return undefined
-    this.#block ??= mayFill() ? memory.take() : undefined
+    this.#block ??= isUsable() ? memory.take() : undefined
     const most = Math.min(blocks.lengthOf(this.#index), this.#length + room)
     return this.#block?.bytes.subarray(this.#length, most)
   }
@@ -105,12 +105,8 @@ export class BlockClaim implements PartialRange {
   }
 
   async room(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      signal.throwIfAborted()
-      this.#options.assertUsable()
-      if (this.#isReleased || this.position === this.end || this.view() !== undefined) return
-      await this.#options.memory.whenFree(signal)
-    }
+    await this.#options.memory.until(() => this.#isReady(), signal)
+    this.#options.assertUsable()
   }
 
   release(): void {
@@ -126,6 +122,12 @@ export class BlockClaim implements PartialRange {
     this.#carrier.settle(carriedBytes)
     this.#carrier.leave()
     onReleased(this.#index, end, begun)
+  }
+
+  /** There is room, or there never will be any. */
+  #isReady(): boolean {
+    if (this.#isReleased || this.position === this.end || !this.#options.isUsable()) return true
+    return this.view() !== undefined
   }
 
   #carry(bytes: number): void {

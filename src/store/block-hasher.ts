@@ -120,7 +120,7 @@ export class BlockHasher implements BlockHolder {
           this.#steps.delete(running)
           this.#pump()
           // Whoever waits for memory may have to ask for some of ours now.
-          if (this.#steps.size === 0) this.#memory.wake()
+          if (this.#steps.size === 0 || this.#mayGiveUp >= 1) this.#memory.wake()
         })
       this.#steps.add(running)
     }

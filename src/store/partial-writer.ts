@@ -124,7 +124,7 @@ export class PartialWriter {
       ...run,
       begun,
       carrier,
-      mayFill: () => this.#failure === undefined,
+      isUsable: () => this.#failure === undefined,
       assertUsable: () => this.#assertUsable(),
       onFull: (filled) => this.#onFull(filled),
       onReleased: (index, end, left) => this.#onReleased(index, end, left),

@@ -81,7 +81,7 @@ export class BlockComparison implements SecondLook {
       ...run,
       begun: undefined,
       carrier: this.#carried.start(),
-      mayFill: () => true,
+      isUsable: () => this.#failure === undefined,
       assertUsable: () => this.#assertNoted(),
       onFull: (filled) => this.#arrived(filled),
       onReleased: (index, end, begun) => {

@@ -206,7 +206,7 @@ test('memory is given back only when its own write has ended and no hash reads i
   hasher.close()
 })
 
-test('while old bytes are read from the file, half as many new ones may be left to be read, too', async () => {
+test('while old bytes are read from the file, half as many new ones may be left to be read, too', async (t) => {
   const [oldBlocks, inMemory] = [40, 24]
   const memory = new BlockMemory(inMemory)
   const reads: { to: number; end: () => void }[] = []
@@ -230,10 +230,16 @@ test('while old bytes are read from the file, half as many new ones may be left 
   while (arrive());
   assert.equal(index - oldBlocks, inMemory, 'nothing was read yet: the next ones wait')
   assert.equal(reads[0]?.to, 16 * MIB)
+  // Nobody but the one who reads wakes those who wait.
+  const arriveUntil = (count: number): Promise<void> =>
+    memory.until(() => {
+      while (arrive());
+      return index - oldBlocks >= count
+    }, t.signal)
+  const isReadOn = arriveUntil(inMemory + 8)
   reads[0].end()
-  await until(() => reads.length === 2)
-  while (arrive());
-  assert.equal(index - oldBlocks, inMemory + 8)
+  await isReadOn
+  assert.deepEqual([index - oldBlocks, reads.length], [inMemory + 8, 2])
   reads[1]?.end()
   await until(() => reads.length === 3)
   while (arrive());

@@ -2,7 +2,7 @@ import { ArchiveError } from '../domain/errors.ts'
 import { backOffMs, isRetryable, limitedBackOffMs, MAX_ATTEMPTS } from './back-off.ts'
 import { exchange } from './http-exchange.ts'
 import { readBeginning, readBody } from './http-body.ts'
-import { type HeaderMap, headerText, parseRateLimit, parseRetryAfter } from './http-headers.ts'
+import { type HeaderMap, headerText, parseRateLimit, parseRetryAfter, type QuotaReading } from './http-headers.ts'
 import { type HubContext, requestHeaders } from './hub-context.ts'
 import { answerInvalid, answerTooLarge, SAFE_AND_RETRIED, transportArchiveError } from './hub-errors.ts'
 import type { Permit } from './quota.ts'
@@ -109,8 +109,13 @@ async function fetchReply(
   }
 }
 
-/** What a header pair says about the quota this answer was charged to. */
-export function readQuota(headers: HeaderMap) {
+/**
+ * What a header pair says about the quota this answer was charged to. Nothing where a cache in front of the Hub answered:
+ * it charges nobody, and may repeat what was told to another.
+ */
+export function readQuota(headers: HeaderMap): QuotaReading | undefined {
+  const isFromCache = headerText(headers, 'age') !== undefined || /\bhit\b/i.test(headerText(headers, 'x-cache') ?? '')
+  if (isFromCache) return undefined
   return parseRateLimit(headerText(headers, 'ratelimit'), headerText(headers, 'ratelimit-policy'))
 }
 

@@ -63,12 +63,16 @@ export function createHubSource(options: HubSourceOptions): HubSource {
     bulk,
     small,
   }
+  // The Hub counts an anonymous caller apart from the owner of a token.
+  const anonymous =
+    context.token === undefined
+      ? context
+      : { ...context, token: undefined, quota: new QuotaGate(options.clock, onWaiting) }
   return {
     endpoint: endpoint.text,
     hasToken: context.token !== undefined,
     listOwner: (owner, type, signal) => listOwner(context, owner, type, signal),
-    askRepo: (ref, signal, as) =>
-      askRepo(as?.anonymous === true ? { ...context, token: undefined } : context, ref, signal),
+    askRepo: (ref, signal, as) => askRepo(as?.anonymous === true ? anonymous : context, ref, signal),
     readCommits: (ref, from, signal) => readCommits(context, ref, from, signal),
     readRefs: (ref, signal) => readRefs(context, ref, signal),
     readTree: (ref, commit, signal) => readTree(context, ref, commit, signal),

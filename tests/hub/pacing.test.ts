@@ -33,6 +33,48 @@ test('600 questions and 300 resolves from 8 workers at once meet no 429 in a Hub
   assert.ok(it.waits.length > 0, 'someone is told why nothing moves')
 })
 
+test('small files of two requests each use all of a quota that only the first is charged to', async () => {
+  const clock = createVirtualClock()
+  await using sim = await startSimHub({ now: () => clock.now(), quotas: { resolvers: 200, windowSeconds: 300 } })
+  const head = sim.world.addRepo('Qwen/A', { files: [{ path: 'a', content: 'x' }] })
+  await using it = hubUnderTest(sim.url, { clock })
+
+  // Less than where what is left is spread over the window.
+  await work(8, 160, () => it.hub.fetchSmall(hubFile('Qwen/A', head, 'a'), Buffer.alloc(1), signal))
+
+  assert.equal(sim.requests.length, 320)
+  assert.deepEqual(it.waits, [])
+})
+
+const ROW = JSON.stringify({ _id: 'a'.repeat(24), id: 'Qwen/A' })
+
+test('what a cache in front of the Hub repeats of a quota is not believed', async () => {
+  for (const header of [{ age: '17' }, { 'x-cache': 'Hit from cloudfront' }]) {
+    await using hub = await startRawServer((_, socket) => {
+      socket.write(reply(200, { ratelimit: '"api";r=0;t=300', ...header }, ROW))
+    })
+    await using it = hubUnderTest(hub.origin)
+
+    await work(2, 10, () => it.hub.askRepo(repoRef('Qwen/A'), signal))
+
+    assert.deepEqual(it.waits, [])
+  }
+})
+
+test('the quota of an anonymous caller is not taken for that of the token', async () => {
+  const quotas = { anonymous: '"api";r=0;t=300', owner: '"api";r=900;t=300' }
+  await using hub = await startRawServer((request, socket) => {
+    const ratelimit = request.headers.has('authorization') ? quotas.owner : quotas.anonymous
+    socket.write(reply(200, { ratelimit }, ROW))
+  })
+  await using it = hubUnderTest(hub.origin, { token: 'hf_owner' })
+  await it.hub.askRepo(repoRef('Qwen/A'), signal, { anonymous: true })
+
+  await work(2, 10, () => it.hub.askRepo(repoRef('Qwen/A'), signal))
+
+  assert.deepEqual(it.waits, [])
+})
+
 test('a Hub without quotas is asked by all workers at once', async () => {
   await using hub = await startRawServer((_, socket) => {
     socket.write(reply(200, {}, JSON.stringify({ _id: 'a'.repeat(24), id: 'Qwen/A' })))

@@ -23,8 +23,7 @@ function replacing(catalog: Catalog, methods: Partial<Catalog>): Catalog {
 }
 
 test('more small files than are leased at once are all fetched in one run, each by one request for its bytes', async () => {
-  // Of a usual quota so many would use up what is given before it is spread over minutes.
-  await using hub = await startSimHub({ quotas: { resolvers: 10_000 } })
+  await using hub = await startSimHub()
   hub.world.addRepo('Qwen/Many-1B', { card: {}, files: textFiles(1700) })
   await using vault = await TestVault.open(hub)
 

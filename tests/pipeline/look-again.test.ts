@@ -222,6 +222,26 @@ test('a second look stops when the queue is paused, and goes on later', async ()
   assert.equal(deliveriesOf(scene.proxy)[19], 2, 'it is in the file once, and came twice otherwise')
 })
 
+test('the cap on downloads holds for a second look', async () => {
+  await using scene = await makeScene(flip(19 * MIB, { times: 1 }))
+  const { proxy, clock } = scene
+  const settings: { rateBytesPerSecond: number | undefined } = scene.vault.archive.settings
+  let startMs: number | undefined
+  proxy.onFile = () => {
+    if (proxy.bytesDelivered < SIZE || startMs !== undefined) return
+    startMs = clock.now()
+    settings.rateBytesPerSecond = 10_000
+  }
+
+  assert.deepEqual((await scene.vault.sync()).failed, [])
+
+  assert.ok(await scene.isSealed())
+  const compared = proxy.bytesDelivered - SIZE
+  assert.ok(compared > 15 * MIB, 'it came again up to where it was wrong')
+  // What is owed when the look ends is not waited for.
+  assert.ok(clock.now() - startMs! > (compared / 10_000) * 1000 * 0.5, `${clock.now() - startMs!} ms`)
+})
+
 test('what one source sent twice is compared with what the next one sends', async () => {
   await using scene = await makeScene()
   scene.hub.world.addRepo('Qwen/Copy-1B', {

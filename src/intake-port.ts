@@ -58,6 +58,11 @@ export interface SecondLook extends RangeSource {
    * @throws DISK_FULL, DISK_FAILED, ARCHIVE_READ_ONLY
    */
   mend(signal: AbortSignal): Promise<number>
+  /**
+   * Lets come again what came twice alike before this look, too: it may have come from elsewhere. False when there is no
+   * such block. No range is claimed.
+   */
+  compareCarried(): boolean
 }
 
 /** An unfinished download. Disposing it closes the file and keeps its bytes for a resume. */
@@ -75,10 +80,10 @@ export interface PartialFile extends RangeSource, AsyncDisposable {
    */
   finish(signal: AbortSignal): Promise<Digests>
   /**
-   * For a file that was finished, is as it arrived, and is not what its key says: a part of it came wrongly.
-   * @param goOn what came twice alike before a stop does not come again
+   * For a file that was finished, is as it arrived, and is not what its key says: a part of it came wrongly. What came
+   * twice alike before a stop does not come again.
    */
-  lookAgain(goOn: boolean): SecondLook
+  lookAgain(): SecondLook
 }
 
 /** What became of a small content. When it was not published, its bytes wait as a partial: they are not its key's. */

@@ -107,8 +107,8 @@ export const BLOCK_MUTANTS: readonly Mutant[] = [
     invariant: 'I8',
     guard: 'what came twice from one place does not count for another',
     file: 'src/pipeline/look-again.ts',
-    find: 'partial.lookAgain(isOnlyPlace)',
-    replace: 'partial.lookAgain(true)',
+    find: '!isOnlyPlace && look.compareCarried()',
+    replace: 'false',
     test: PASS,
   },
   {

@@ -44,10 +44,7 @@ export async function lookAgain(
   }
   const fields = { component: 'download', repo: printRepo(source.ref), path: displayName(source.path), key: job.key }
   deps.log.warn({ ...fields, sha256: wrong.sha256 }, 'wrong bytes came: they are fetched again, to be compared')
-  // What came twice before a stop may have come from another place: this one must not be told for it.
-  const isOnlyPlace = job.sources.every(({ ref }) => printRepo(ref) === printRepo(source.ref))
-  const comparing = partial.lookAgain(isOnlyPlace)
-  countFrom(transfer, comparing.heldBytes)
+  const comparing = partial.lookAgain()
   const { digests, replaced, hasRanges } = await compareAndMend(transfer, comparing, { wrong, prove }, signal)
   const differed = comparing.differed.slice(0, MOST_TOLD)
   const found = isContentOf(job.key, digests) ? 'mended' : foundBy(comparing, { replaced, hasRanges })
@@ -64,16 +61,24 @@ async function compareAndMend(
   { wrong, prove }: { readonly wrong: Digests; readonly prove: () => Promise<Digests> },
   signal: AbortSignal,
 ): Promise<{ digests: Digests; replaced: number; hasRanges: boolean }> {
-  const isRight = (): boolean => isContentOf(transfer.job.key, digests)
+  const { job, source } = transfer
+  const isOnlyPlace = job.sources.every(({ ref }) => printRepo(ref) === printRepo(source.ref))
+  const isRight = (): boolean => isContentOf(job.key, digests)
+  // What came twice before a stop may have come from another place: this one must not be told for it.
+  const hasMore = (): boolean => !isOnlyPlace && look.compareCarried()
   let [digests, replaced, proven, hasRanges] = [wrong, 0, 0, true]
-  while (!look.isOver && !isRight() && hasRanges) {
-    hasRanges = await answersRanges(transfer, look, signal)
-    replaced += await look.mend(signal)
-    if (!isProofDue(replaced, proven)) continue
+  do {
+    countFrom(transfer, look.heldBytes)
+    while (!look.isOver && !isRight() && hasRanges) {
+      hasRanges = await answersRanges(transfer, look, signal)
+      replaced += await look.mend(signal)
+      if (!isProofDue(replaced, proven)) continue
+      proven = replaced
+      digests = await prove()
+    }
+    if (replaced > proven) digests = await prove()
     proven = replaced
-    digests = await prove()
-  }
-  if (replaced > proven) digests = await prove()
+  } while (!isRight() && hasRanges && !look.isUndecided && hasMore())
   return { digests, replaced, hasRanges }
 }
 

@@ -128,12 +128,11 @@ export class PartialDownload implements PartialFile {
     )
   }
 
-  lookAgain(goOn: boolean): SecondLook {
+  lookAgain(): SecondLook {
     this.#assertUsable()
     return new BlockComparison({
       memory: this.#context.pool.memory,
       file: this.#opened.blocks,
-      goOn,
       replace: (versions, signal) => this.#replace(versions, signal),
       confirm: (blocks) => this.#confirm(blocks),
     })

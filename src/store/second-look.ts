@@ -16,8 +16,6 @@ export interface ComparisonOptions {
   readonly memory: BlockMemory
   /** The whole file as it arrived, and what an earlier comparison found of it. */
   readonly file: BlockMap
-  /** What came twice alike then does not come again. */
-  readonly goOn: boolean
   /** Writes other versions of blocks over those in the file. */
   readonly replace: (versions: NewVersions, signal: AbortSignal) => Promise<void>
   /** Writes down that these blocks came as they are in the file. */
@@ -28,10 +26,12 @@ export interface ComparisonOptions {
 export class BlockComparison implements SecondLook {
   readonly maxRanges = Number.POSITIVE_INFINITY
   readonly #options: ComparisonOptions
-  readonly #carried = new CarriedBytes()
+  readonly #carriedBytes = new CarriedBytes()
   readonly #inFile: Uint32Array
   /** Held: came as it is in the file, or as it will be. */
   readonly #blocks: BlockMap
+  /** Held ones that came twice alike before this comparison. */
+  #carried: readonly number[]
   /** CRC-32 of what came and differed from the file. */
   readonly #seen = new Map<number, number[]>()
   readonly #won = new Map<number, Uint8Array>()
@@ -42,12 +42,13 @@ export class BlockComparison implements SecondLook {
   #failure: Error | undefined
 
   constructor(options: ComparisonOptions) {
-    const { file, goOn } = options
+    const { file } = options
     const all = Array.from({ length: file.count }, (_, index) => [index, file.arrivedOf(index)] as const)
-    const settled = all.filter(([, { isConfirmed }]) => goOn && isConfirmed)
+    const settled = all.filter(([, { isConfirmed }]) => isConfirmed)
     this.#options = options
     this.#inFile = Uint32Array.from(all, ([, { crc }]) => crc)
     this.#blocks = new BlockMap(file.size, file.blockBytes, new Map(settled))
+    this.#carried = settled.map(([index]) => index)
   }
 
   get heldBytes(): number {
@@ -70,6 +71,13 @@ export class BlockComparison implements SecondLook {
     return [...this.#seen.keys()].toSorted((a, b) => a - b).map((index) => this.#blocks.startOf(index))
   }
 
+  compareCarried(): boolean {
+    const carried = this.#carried
+    this.#carried = []
+    for (const index of carried) this.#blocks.drop(index)
+    return carried.length > 0
+  }
+
   async claim(maxBytes: number, signal: AbortSignal): Promise<BlockClaim | undefined> {
     signal.throwIfAborted()
     this.#assertNoted()
@@ -80,7 +88,7 @@ export class BlockComparison implements SecondLook {
       memory: this.#options.memory,
       ...run,
       begun: undefined,
-      carrier: this.#carried.start(),
+      carrier: this.#carriedBytes.start(),
       isUsable: () => this.#failure === undefined,
       assertUsable: () => this.#assertNoted(),
       onFull: (filled) => this.#arrived(filled),

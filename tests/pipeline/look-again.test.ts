@@ -222,6 +222,35 @@ test('a second look stops when the queue is paused, and goes on later', async ()
   assert.equal(deliveriesOf(scene.proxy)[19], 2, 'it is in the file once, and came twice otherwise')
 })
 
+test('a second look that was stopped goes on where it was, though other repositories list the bytes, too', async () => {
+  await using scene = await makeScene(flip(19 * MIB, { times: 1 }))
+  scene.hub.world.addRepo('Qwen/Copy-1B', {
+    card: {},
+    files: [{ path: PATH, content: generated('large', SIZE), lfs: true }],
+  })
+  const { catalog } = scene.vault.archive
+  scene.proxy.watch = async () => {
+    if (scene.proxy.bytesDelivered < SIZE + 10 * MIB) return
+    scene.proxy.watch = undefined
+    await catalog.setPaused(true)
+    // The answer is believed for so long.
+    await scene.clock.sleep(1000, new AbortController().signal)
+  }
+  assert.deepEqual((await scene.vault.sync()).failed, [])
+  assert.ok(scene.proxy.bytesDelivered < 2 * SIZE, 'the look was not ended')
+  const before = deliveriesOf(scene.proxy)
+
+  await catalog.setPaused(false)
+  scene.proxy.forget()
+  assert.deepEqual((await scene.vault.sync()).failed, [])
+
+  assert.equal((await catalog.totals()).sealedSnapshots, 2)
+  const after = deliveriesOf(scene.proxy)
+  // What was on its way when it was stopped comes again.
+  const kept = before.filter((count, at) => count === 2 && after[at] === 0).length
+  assert.ok(kept >= 5, `${before.join()}, then ${after.join()}`)
+})
+
 test('the cap on downloads holds for a second look', async () => {
   await using scene = await makeScene(flip(19 * MIB, { times: 1 }))
   const { proxy, clock } = scene

@@ -85,7 +85,7 @@ test('the block that came wrongly is found in order, comes three times, and alon
   const path = layout.partialFile(keyOf(bytes))
   const before = lstatSync(path, { bigint: true })
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   assert.deepEqual(
     await fetchFrom(look, bytes, t),
     [0, 1, 2, 3, 3],
@@ -109,7 +109,7 @@ test('a block that came rightly the first time is left as it is when it comes wr
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 7), t)
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   assert.deepEqual(await fetchFrom(look, flipped(bytes, 2), t, 3), [0, 1, 2])
   assert.deepEqual(await fetchFrom(look, bytes, t), [2, 3, 4, 5, 6, 7, 7])
   assert.deepEqual(look.differed, [2 * PIECE_BYTES, 7 * PIECE_BYTES])
@@ -123,7 +123,7 @@ test('the same bytes twice are the end of a look, and nothing is mended', async 
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 4, 9), t)
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   assert.equal((await fetchFrom(look, flipped(bytes, 4, 9), t)).length, 12)
 
   assert.deepEqual([look.isOver, look.isUndecided, look.differed], [true, false, []])
@@ -136,7 +136,7 @@ test('a block that comes in another way each time is asked for three times and e
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 0), t)
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   for (const _ of [1, 2]) assert.deepEqual(await fetchFrom(look, randomBytes(SIZE), t, 1), [0])
   assert.equal(look.isOver, false)
   assert.deepEqual(await fetchFrom(look, randomBytes(SIZE), t, 1), [0])
@@ -151,7 +151,7 @@ test('a connection that breaks in a block of a look leaves nothing behind', asyn
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 1), t)
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   const range = await look.claim(3 * PIECE_BYTES, t.signal)
   await range!.room(t.signal)
   range!.filled(bytes.copy(range!.view()!, 0, 0, 1000))
@@ -168,7 +168,7 @@ test('more blocks than are kept in memory are replaced a few at a time', async (
   const all = Array.from({ length: 11 }, (_, index) => index)
   await using partial = await openWrong(store, bytes, flipped(bytes, ...all), t)
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   // All in flight together: what is found wrong meanwhile is more than is kept.
   const ranges = await Promise.all(all.map(() => look.claim(PIECE_BYTES, t.signal)))
   const again = { claim: async () => ranges.shift(), maxRanges: 1, heldBytes: 0 }
@@ -192,7 +192,7 @@ test('a stop while a block is replaced leaves it missing, and only it is fetched
   const bytes = randomBytes(SIZE)
   {
     await using partial = await openWrong(store, bytes, flipped(bytes, 6), t)
-    const look = partial.lookAgain(true)
+    const look = partial.lookAgain()
     await fetchFrom(look, bytes, t)
     await assert.rejects(look.mend(AbortSignal.abort(new Error('stopped'))), /stopped/)
   }
@@ -209,7 +209,7 @@ for (const how of ['closed', 'killed']) {
     const wrong = flipped(bytes, 9)
     const first = await openWrong(store, bytes, wrong, t)
     const linesBefore = readFileSync(layout.pieceJournal(keyOf(bytes)), 'utf8').split('\n').length
-    assert.deepEqual(await fetchFrom(first.lookAgain(true), bytes, t, 5), [0, 1, 2, 3, 4])
+    assert.deepEqual(await fetchFrom(first.lookAgain(), bytes, t, 5), [0, 1, 2, 3, 4])
     if (how === 'closed') await first[Symbol.asyncDispose]()
     else t.after(() => first[Symbol.asyncDispose]())
     await until('it is written down', () => {
@@ -220,8 +220,7 @@ for (const how of ['closed', 'killed']) {
     await using _ = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
     await using partial = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
     assert.equal((await partial.finish(t.signal)).sha256, digestsOf(wrong).sha256)
-    assert.equal(partial.lookAgain(false).heldBytes, 0, 'unless nothing of it counts')
-    const look = partial.lookAgain(true)
+    const look = partial.lookAgain()
     assert.equal(look.heldBytes, 5 * PIECE_BYTES)
     assert.deepEqual(await fetchFrom(look, bytes, t), [5, 6, 7, 8, 9, 9])
     await look.mend(t.signal)
@@ -229,6 +228,30 @@ for (const how of ['closed', 'killed']) {
     assert.equal((await partial.finish(t.signal)).sha256, digestsOf(bytes).sha256)
   })
 }
+
+test('what came twice before a stop is compared, too, when that is asked for', async (t) => {
+  const { store, reopen } = await makeScene(t)
+  const bytes = randomBytes(SIZE)
+  const wrong = flipped(bytes, 2)
+  {
+    await using first = await openWrong(store, bytes, wrong, t)
+    const look = first.lookAgain()
+    assert.deepEqual(await fetchFrom(look, wrong, t, 5), [0, 1, 2, 3, 4])
+    await look.mend(t.signal)
+  }
+  await using partial = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
+  await partial.finish(t.signal)
+  const look = partial.lookAgain()
+  await fetchFrom(look, bytes, t)
+  assert.ok(look.isOver)
+
+  assert.ok(look.compareCarried())
+  assert.deepEqual(await fetchFrom(look, bytes, t), [0, 1, 2, 2])
+  assert.equal(await look.mend(t.signal), 1)
+
+  assert.equal((await partial.finish(t.signal)).sha256, digestsOf(bytes).sha256)
+  assert.equal(look.compareCarried(), false, 'each once')
+})
 
 test('what cannot be written down of a look is told', async (t) => {
   const { store } = await makeScene(t)
@@ -238,7 +261,7 @@ test('what cannot be written down of a look is told', async (t) => {
     Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -28, syscall: 'write' })),
   )
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   await fetchFrom(look, bytes, t, 1)
   await assert.rejects(look.mend(t.signal), { code: 'DISK_FULL' })
   await assert.rejects(look.claim(PIECE_BYTES, t.signal), { code: 'DISK_FULL' })
@@ -249,7 +272,7 @@ test('what was found before a block was replaced counts no more', async (t) => {
   const bytes = randomBytes(SIZE)
   const wrong = flipped(bytes, 6, 8)
   await using partial = await openWrong(store, bytes, wrong, t)
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   await fetchFrom(look, bytes, t)
   await look.mend(t.signal)
 
@@ -267,7 +290,7 @@ test('a look never writes to a file that has a second name: it begins anew', asy
   const other = join(layout.root, 'other-name')
   linkSync(layout.partialFile(keyOf(bytes)), other)
 
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   await fetchFrom(look, bytes, t)
   await look.mend(t.signal)
   assert.equal(partial.heldBytes, 0)
@@ -281,7 +304,7 @@ test('what another process took over meanwhile is not written to', async (t) => 
   const { store, reopen } = await makeScene(t)
   const bytes = randomBytes(SIZE)
   await using partial = await openWrong(store, bytes, flipped(bytes, 2), t)
-  const look = partial.lookAgain(true)
+  const look = partial.lookAgain()
   await fetchFrom(look, bytes, t)
   await using _ = await reopen().openPartial(keyOf(bytes), bytes.length, t.signal)
 

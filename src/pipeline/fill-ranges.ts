@@ -102,6 +102,7 @@ class RangeFill {
   }
 
   async #nextRoom(): Promise<void> {
+    this.#signal.throwIfAborted()
     const { promise, resolve } = Promise.withResolvers<void>()
     const end = this.#options.budget.onRoom(resolve)
     const onAbort = (): void => resolve()

@@ -77,7 +77,11 @@ function countingFile(): PartialFile {
   return file as unknown as PartialFile
 }
 
-async function fill(host: SilentHost, t: TestContext): Promise<void> {
+async function fill(
+  host: SilentHost,
+  t: Pick<TestContext, 'signal'>,
+  budget = new LaneBudget(systemClock),
+): Promise<void> {
   const [name, commit] = [parseRepoName('Qwen/Far'), parseCommitId('a'.repeat(40))]
   assert.ok(name !== undefined && commit !== undefined)
   const source: HubFile = { ref: { type: 'model', name }, commit, path: 'model.bin' }
@@ -88,7 +92,7 @@ async function fill(host: SilentHost, t: TestContext): Promise<void> {
     size: SIZE,
     partial: countingFile(),
     bucket: undefined,
-    budget: new LaneBudget(systemClock),
+    budget,
     whole: false,
     onBytes: () => undefined,
     mayContinue: () => Promise.resolve(),
@@ -139,6 +143,19 @@ test('what takes long because this process is busy does not make a host far', as
   await fill(host, t)
 
   assert.equal(host.mostAtOnce, 1)
+})
+
+test('a download that was stopped does not wait for the connections of others', async (t) => {
+  const budget = new LaneBudget(systemClock)
+  while (budget.enter('cdn.example', true) !== undefined);
+  const host = new SilentHost(() => assert.fail('nothing is asked'))
+  const [before, during] = [AbortSignal.abort(new Error('stopped before')), new AbortController()]
+
+  await assert.rejects(fill(host, { signal: before }, budget), /stopped before/)
+  const waiting = fill(host, { signal: AbortSignal.any([t.signal, during.signal]) }, budget)
+  during.abort(new Error('stopped'))
+
+  await assert.rejects(waiting, /stopped/)
 })
 
 test('a connection asks ahead to the end of the file: it never waits for a round trip', async (t) => {

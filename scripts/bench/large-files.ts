@@ -20,6 +20,8 @@ const PROGRAM_FLAGS = [
   '--no-parallel-scavenge',
   '--heap-growing-percent=20',
   '--optimize-for-size',
+  '--no-wasm-dynamic-tiering',
+  '--no-wasm-tier-up',
 ]
 const ROUND_TRIP_MS = 50
 const LINE_BYTES_PER_SECOND = 25e6

@@ -8,7 +8,7 @@ import type { AlertChannel } from '../alert-port.ts'
 import type { Log } from '../log-port.ts'
 import type { OpenedArchive } from '../opened-archive.ts'
 import type { Progress } from '../progress-port.ts'
-import { COMMANDS } from './commands.ts'
+import { loadCommands } from './commands.ts'
 import type { Command, CommandContext, ListeningServers, OpenArchiveOptions, Screen } from './command.ts'
 import { chooseProgress } from './choose-progress.ts'
 import { createPalette } from './palette.ts'
@@ -74,7 +74,8 @@ export async function runCli(words: readonly string[], effects: CliEffects): Pro
     },
   }
   try {
-    const call = await parseCall(words, COMMANDS, effects.version, columnsOf(effects.stdout, effects.env))
+    const commands = await loadCommands(words)
+    const call = await parseCall(words, commands, effects.version, columnsOf(effects.stdout, effects.env))
     if (call.kind === 'text') {
       await effects.stdout.write(call.text)
       return 0

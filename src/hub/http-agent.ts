@@ -1,7 +1,9 @@
-import { Agent, buildConnector, Client, type Dispatcher, EnvHttpProxyAgent, errors, Pool } from 'undici'
+import type * as undici from 'undici'
+import type { Dispatcher } from 'undici'
 import { AddressRefusedError } from '../lib/private-address.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { Http2Fallback, type Requests, SingleRequests } from './http2-fallback.ts'
+import { Agent, buildConnector, Client, errors, Pool, proxyAgentClass } from './undici-parts.ts'
 
 /** Addresses of proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold them. */
 export interface ProxyOptions {
@@ -66,11 +68,12 @@ export function createDispatcher(
 
 /** One proxy for every scheme: undici's agent would use an HTTP proxy for https, and read the environment, where one is missing. */
 function proxyAgent(
-  options: Agent.Options & { readonly connectTimeout: number },
+  options: undici.Agent.Options & { readonly connectTimeout: number },
   uri: string | undefined,
   no: string | undefined,
-): EnvHttpProxyAgent {
-  return new EnvHttpProxyAgent({
+): undici.EnvHttpProxyAgent {
+  const ProxyAgent = proxyAgentClass()
+  return new ProxyAgent({
     ...options,
     httpProxy: uri ?? '',
     httpsProxy: uri ?? '',
@@ -81,10 +84,10 @@ function proxyAgent(
 }
 
 class ProxyByScheme implements Requests {
-  readonly #http: EnvHttpProxyAgent
-  readonly #https: EnvHttpProxyAgent
+  readonly #http: Dispatcher
+  readonly #https: Dispatcher
 
-  constructor(http: EnvHttpProxyAgent, https: EnvHttpProxyAgent) {
+  constructor(http: Dispatcher, https: Dispatcher) {
     this.#http = http
     this.#https = https
   }
@@ -99,9 +102,9 @@ class ProxyByScheme implements Requests {
   }
 }
 
-function guardedConnector(guard: AddressGuard, connectMs: number, allowH2: boolean): buildConnector.connector {
+function guardedConnector(guard: AddressGuard, connectMs: number, allowH2: boolean): undici.buildConnector.connector {
   // One connector an origin: it keeps the TLS sessions, and the lookup must know for whom it resolves.
-  const connectors = new Map<string, buildConnector.connector>()
+  const connectors = new Map<string, undici.buildConnector.connector>()
   return (options, callback) => {
     const target = targetOf(options)
     const refusal = guard.refusal(target)
@@ -117,7 +120,7 @@ function guardedConnector(guard: AddressGuard, connectMs: number, allowH2: boole
 }
 
 /** undici's own connect timer is coarse and starts late; a socket that comes after ours is destroyed. */
-function withinDeadline(connectMs: number, callback: buildConnector.Callback): buildConnector.Callback {
+function withinDeadline(connectMs: number, callback: undici.buildConnector.Callback): undici.buildConnector.Callback {
   let isOver = false
   const timer = setTimeout(() => {
     isOver = true
@@ -132,7 +135,7 @@ function withinDeadline(connectMs: number, callback: buildConnector.Callback): b
   }
 }
 
-function targetOf(options: buildConnector.Options): { origin: string; hostname: string } {
+function targetOf(options: undici.buildConnector.Options): { origin: string; hostname: string } {
   const host = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname
   const url = new URL(`${options.protocol}//${host}${options.port === '' ? '' : `:${options.port}`}`)
   return { origin: url.origin, hostname: url.hostname.replace(/^\[(.*)\]$/, '$1') }

@@ -1,4 +1,5 @@
-import { type Dispatcher, errors } from 'undici'
+import type { Dispatcher } from 'undici'
+import { errors } from './undici-parts.ts'
 
 /** What exchanges need of undici. */
 export type Requests = Pick<Dispatcher, 'dispatch' | 'destroy'>

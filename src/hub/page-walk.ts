@@ -1,4 +1,3 @@
-import { Response } from 'undici'
 import { type Endpoint, isEndpoint } from './endpoint.ts'
 import { askHub, type HubReply } from './ask-hub.ts'
 import { headerText, parseNextLink } from './http-headers.ts'
@@ -49,9 +48,15 @@ export function createPageFetch(context: HubContext, walk: PageWalk, signal: Abo
     if (bytes > MAX_LISTING_BYTES) throw answerTooLarge(walk.what, 'its pages together are too large')
     walk.onPage(readRows(reply, walk.what), reply)
     const next = nextPage(context.endpoint, walk, reply, target)
-    // Not Node's own class: it is loaded only when it is used, and then with a second copy of undici.
-    return new Response('[]', { headers: next === undefined ? {} : { Link: `<${targetUrl(next)}>; rel="next"` } })
+    return emptyPage(next === undefined ? null : `<${targetUrl(next)}>; rel="next"`)
   }
+}
+
+/** What the library reads of a page. A real `Response` would load a whole second HTTP client first. */
+function emptyPage(link: string | null): Response {
+  const headers: Pick<Headers, 'get'> = { get: (name) => (name.toLowerCase() === 'link' ? link : null) }
+  const page: Pick<Response, 'ok' | 'status' | 'json'> = { ok: true, status: 200, json: async () => [] }
+  return Object.assign(page, { headers }) as Response
 }
 
 async function askPage(

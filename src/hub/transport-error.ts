@@ -1,5 +1,5 @@
-import { errors } from 'undici'
 import { AddressRefusedError } from '../lib/private-address.ts'
+import { errors } from './undici-parts.ts'
 
 /**
  * What can happen to an exchange below HTTP. `unreachable`: no connection. `interrupted`: it broke. `stalled`: a deadline

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { COMMANDS } from '../../src/cli/commands.ts'
+import { loadCommands } from '../../src/cli/commands.ts'
 import { parseCall } from '../../src/cli/program.ts'
 import { CliFolder } from './cli-harness.ts'
 
+const COMMANDS = await loadCommands([])
 const names = COMMANDS.flatMap((entry) => ('commands' in entry ? entry.commands.map(({ name }) => name) : [entry.name]))
 
 test('an unknown command is wrong usage, with what was meant', async () => {
@@ -169,6 +170,13 @@ test('parseCall takes global options before and after the command', async () => 
     assert.equal(call.flags.archive, '/a')
     assert.equal(call.flags.color, true)
     assert.equal(call.input.options['limit'], '3')
+  }
+})
+
+test('loadCommands loads the named command alone, and every command for any other first word', async () => {
+  for (const entry of COMMANDS) assert.deepEqual(await loadCommands([entry.name, '--json']), [entry])
+  for (const words of [[], ['help', 'sync'], ['--json', 'sync'], ['snyc']]) {
+    assert.deepEqual(await loadCommands(words), COMMANDS)
   }
 })
 

@@ -156,10 +156,11 @@ async function wakeJobs(db: Db, nowMs: number): Promise<void> {
 
 /**
  * One content is fetched by one job at a time: two listings may promise one SHA-256 with two sizes, which makes two
- * jobs, and both would write the same unfinished file.
+ * jobs, and both would write the same unfinished file. The plus keeps the state out of the choice of an index: every row
+ * would be compared with every leased job, of which there are hundreds, instead of being looked up by its digest.
  */
 const SAME_CONTENT_IS_FREE = sql<boolean>`NOT EXISTS (SELECT 1 FROM jobs AS other
-  WHERE other.digest = jobs.digest AND other.state = ${sql.lit(JOB_STATES.leased)})`
+  WHERE other.digest = jobs.digest AND +other.state = ${sql.lit(JOB_STATES.leased)})`
 
 /** More unfinished files than these are not looked at one by one: what they lack must fit as if they were not there. */
 const MAX_STARTED = 100

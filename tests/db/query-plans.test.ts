@@ -75,6 +75,9 @@ test('no method of the catalog reads a whole table', async (t) => {
   await catalog.redecide(snapshotId, decide(files, ['b']), 'policy-2', isSmall)
   await catalog.releaseAllLeases()
   await catalog.releaseJobs([1])
+  for (const repos of [{}, { repos: [repoId] }]) {
+    await catalog.leaseJobs({ ...ANY_JOB, ...repos, maxSize: 1e6, maxTotalBytes: 1e9, limit: 1 })
+  }
   await catalog.recordPoll(pollOf({ unchanged: [repoId], missing: [{ repoId, misses: 1, firstMissAt: AT }] }))
   await catalog.recordPoll(pollOf({ states: [{ repoId, upstream: 'ok', evidence: null }] }))
   for (const watch of [undefined, WATCH]) await catalog.unlistedHeads(watch)
@@ -129,6 +132,9 @@ test('no method of the catalog reads a whole table', async (t) => {
   const wake = [...plans].filter(([text]) => text.includes('"until_ms" <= ?'))
   assert.equal(wake.length, 1)
   assert.match(wake[0]?.[1] ?? '', /jobs_wake/, 'a lease does not read every job that waits')
+  const free = [...plans].filter(([text]) => text.includes('AS other'))
+  assert.ok(free.length >= 2)
+  for (const [text, plan] of free) assert.match(plan, /SEARCH other USING INDEX \w+ \(digest=\?\)/, text)
 })
 
 async function useOutbox(outbox: AlertOutbox): Promise<void> {

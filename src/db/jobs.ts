@@ -4,6 +4,7 @@ import type { ContentKey } from '../domain/listing.ts'
 import type { Job } from '../work-rows.ts'
 import { contentKeyOfJob, digestOfKey } from './codec.ts'
 import { IS_NOT_READY, IS_PENDING } from './conditions.ts'
+import { idList } from './id-list.ts'
 import { JOB_STATES } from './job-states.ts'
 import { isPaused } from './meta.ts'
 import type { Db } from './schema.ts'
@@ -122,7 +123,7 @@ async function takeJobs(db: Db, jobIds: readonly number[]): Promise<Job[]> {
   const rows = await db
     .updateTable('jobs')
     .set((eb) => ({ state: JOB_STATES.leased, until_ms: 0, attempts: eb('attempts', '+', 1) }))
-    .where('id', 'in', jobIds)
+    .where('id', 'in', idList(jobIds))
     .returningAll()
     .execute()
   const byId = new Map(rows.map((row) => [row.id, row]))

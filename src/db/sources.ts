@@ -3,6 +3,7 @@ import type { ContentKey } from '../domain/listing.ts'
 import type { ContentSource } from '../hub-port.ts'
 import { commitOf, digestOfKey, pathOfKey, refOf } from './codec.ts'
 import { IS_ELSEWHERE } from './conditions.ts'
+import { idList } from './id-list.ts'
 import type { Db } from './schema.ts'
 
 const MAX_SOURCES = 10
@@ -25,18 +26,18 @@ interface SourceRow {
  * that answer. Whoever wants the content comes first, then who only lists it.
  */
 export async function sourcesOf(db: Db, jobIds: readonly number[]): Promise<Map<number, ContentSource[]>> {
-  const ids = sql.join(jobIds.map((id) => sql.lit(id)))
+  const ids = idList(jobIds)
   const found =
     await sql<SourceRow>`SELECT wanted.job_id, repos.id AS repo_id, repos.type, repos.name, snapshots.commit_id, wanted.path_key,
       source_faults.faults, source_faults.until_ms
     FROM (
       SELECT jobs.id AS job_id, jobs.digest, job_files.snapshot_id, job_files.path_key, 0 AS is_elsewhere,
         ROW_NUMBER() OVER (PARTITION BY jobs.id) AS nth
-      FROM jobs CROSS JOIN job_files WHERE jobs.id IN (${ids}) AND job_files.job_id = jobs.id
+      FROM jobs CROSS JOIN job_files WHERE jobs.id IN ${ids} AND job_files.job_id = jobs.id
       UNION ALL
       SELECT jobs.id, jobs.digest, files.snapshot_id, files.path_key, 1, ROW_NUMBER() OVER (PARTITION BY jobs.id)
       FROM jobs CROSS JOIN files
-      WHERE jobs.id IN (${ids}) AND ${IS_ELSEWHERE} AND files.lfs_oid = jobs.digest AND files.size = jobs.size
+      WHERE jobs.id IN ${ids} AND ${IS_ELSEWHERE} AND files.lfs_oid = jobs.digest AND files.size = jobs.size
     ) AS wanted
     JOIN snapshots ON snapshots.id = wanted.snapshot_id
     JOIN repos ON repos.id = snapshots.repo_id

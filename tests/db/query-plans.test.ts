@@ -132,6 +132,8 @@ test('no method of the catalog reads a whole table', async (t) => {
   const wake = [...plans].filter(([text]) => text.includes('"until_ms" <= ?'))
   assert.equal(wake.length, 1)
   assert.match(wake[0]?.[1] ?? '', /jobs_wake/, 'a lease does not read every job that waits')
+  const ofIds = [...explained].filter((text) => text.includes('json_each'))
+  assert.equal(ofIds.length, 2, 'what a lease says of many jobs has one text for any number of them')
   const free = [...plans].filter(([text]) => text.includes('AS other'))
   assert.ok(free.length >= 2)
   for (const [text, plan] of free) assert.match(plan, /SEARCH other USING INDEX \w+ \(digest=\?\)/, text)

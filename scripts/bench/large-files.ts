@@ -14,6 +14,7 @@ import { NginxServer, type ServedFile } from './nginx-server.ts'
 
 const MIB = 2 ** 20
 const ENGINE = fileURLToPath(new URL('engine-process.ts', import.meta.url))
+const RESUME_FLOOR = fileURLToPath(new URL('resume-floor-process.ts', import.meta.url))
 /** As bin/weightvault.js sets them. */
 const PROGRAM_FLAGS = [
   '--semi-space-growth-factor=1',
@@ -147,7 +148,20 @@ async function resumes(stage: Stage, size: number): Promise<Figure[]> {
     bytesPerSecond: NARROW_BYTES_PER_SECOND,
   })
   const narrow = await resume(stage, `${hub}/far/${line.port}`, file, 'https, 3 Gbit/s')
-  return [...direct, ...narrow]
+  return [...direct, ...narrow, await resumeFloor(stage, size / 2)]
+}
+
+/** What the disk alone takes to read the old half and write the new one. */
+async function resumeFloor(stage: Stage, half: number): Promise<Figure> {
+  const seconds: number[] = []
+  for (let round = 0; round < stage.rounds; round += 1) {
+    const measured = await measureNode([RESUME_FLOOR, join(stage.work, 'floor'), String(half)], stage.work)
+    if (measured.exitCode !== 0) throw new Error(`resume-floor ended with ${measured.exitCode}: ${measured.stderr}`)
+    seconds.push((JSON.parse(measured.stdout) as EngineReport).seconds)
+    await rm(join(stage.work, 'floor'))
+  }
+  const figure = `resume of half of ${(2 * half) / 2 ** 30} GiB: the disk alone (old half read, new half written)`
+  return { figure, unit: 'seconds', ours: medianOf(seconds) }
 }
 
 /** A download killed half way, then finished, beside a whole one. */

@@ -16,14 +16,14 @@ import { attest, digestOfHeld, setAside } from './verify-blob.ts'
 /** Contents on their way at the same time: as many as the hub has connections to one origin. */
 const PARALLEL_REQUESTS = 16
 /** Leased at once and not settled: enough that shared fsyncs and a shared transaction serve many. */
-const MAX_ACTIVE = 1536
+const MAX_ACTIVE = 1152
 /** More are leased when so few are left. */
-const LOW_WATER = 768
+const LOW_WATER = 576
 const STORE_TOGETHER = { maxItems: 48, withinMs: 10 }
 /** So much memory waits for no others: requests may be waiting for it. */
 const STORE_FROM_BYTES = 1024 * 1024
 /** A transaction costs an fsync of the catalog, and nobody waits for one file of many. */
-const COMPLETE_TOGETHER = { maxItems: 768, withinMs: 40 }
+const COMPLETE_TOGETHER = { maxItems: 576, withinMs: 40 }
 
 /** A content whose bytes are here. */
 interface Arrived {

@@ -4,11 +4,14 @@ import { test } from 'node:test'
 import type { BlobStore } from '../../src/blob-port.ts'
 import type { SmallContent, StoredSmall } from '../../src/intake-port.ts'
 import type { Clock } from '../../src/clock-port.ts'
+import { ArchiveError } from '../../src/domain/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { diskError } from '../../src/lib/fs-durable.ts'
 import { DiskPause } from '../../src/pipeline/disk-pause.ts'
 import { runJobLoop } from '../../src/pipeline/job-loop.ts'
+import { newRun } from '../../src/pipeline/job-run.ts'
 import { bindProgress } from '../../src/pipeline/run-pass.ts'
+import { SmallLane } from '../../src/pipeline/small-lane.ts'
 import { generated } from '../support/content/generated.ts'
 import { HurriedClock } from '../support/hurried-clock.ts'
 import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
@@ -59,7 +62,10 @@ function refusingStore(blobs: BlobStore, { errno, syscall, times }: Refusal): Bl
       [Symbol.asyncDispose]: () => intake[Symbol.asyncDispose](),
     }
   }
-  const replaced: Partial<BlobStore> = { openPartial, openIntake }
+  return withReplaced(blobs, { openPartial, openIntake })
+}
+
+function withReplaced(blobs: BlobStore, replaced: Partial<BlobStore>): BlobStore {
   return new Proxy(blobs, {
     get(target, name: keyof BlobStore) {
       const member = replaced[name] ?? target[name]
@@ -119,3 +125,27 @@ for (const [kind, size] of Object.entries(SIZES)) {
     assert.deepEqual([told, waits], [['DISK_FAILED'], 1])
   })
 }
+
+test('a refusal of a small file that comes while the room for more is measured holds', async (t) => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', { files: [{ path: 'm.bin', content: generated('m', SIZES.small), lfs: true }] })
+  await using vault = await TestVault.open(hub)
+  await vault.sync({ checkOnly: true })
+  const bound = bindProgress(vault.archive, vault.progress)
+  const [asked, isMounted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const assertMounted = (): Promise<void> => {
+    asked.resolve()
+    return isMounted.promise
+  }
+  const run = newRun({ ...bound, blobs: withReplaced(bound.blobs, { assertMounted }) }, undefined, t.signal)
+  await using lane = new SmallLane(run)
+  const refilling = lane.refill()
+  await asked.promise
+  const refusal = new ArchiveError('DISK_FULL', 'no space left')
+  run.result.stoppedBy = refusal
+  isMounted.resolve()
+
+  assert.equal(await refilling, false)
+  assert.equal(run.result.stoppedBy, refusal)
+  assert.equal(run.result.fetchedFiles, 0)
+})

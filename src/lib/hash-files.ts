@@ -49,12 +49,12 @@ interface HashOptions {
 /** Small enough that asking a worker costs more than the hash. */
 const INLINE_BYTES = 256 * 1024
 /** What a worker does for one file before another has its turn, and at most after an abort. */
-const SLICE_BYTES = 16 * 1024 * 1024
+const SLICE_BYTES = 32 * 1024 * 1024
 const MAX_SESSIONS = 256
 
 /**
  * Reads files in a few worker threads (at most two) with one reused buffer each; files share a worker in turns of
- * 16 MiB. Threads start when first needed and do not keep the process alive.
+ * 32 MiB. Threads start when first needed and do not keep the process alive.
  */
 export class HashPool implements AsyncDisposable {
   /** Blocks that the threads see, for bytes on their way to a file. */

@@ -4,9 +4,9 @@ import type { Span } from '../lib/hash-files-worker.ts'
 import type { BlockMap } from './block-map.ts'
 import type { FilledBlock } from './block-writer.ts'
 
-/** What a worker hashes in one go, from memory or from the file. */
+/** What a worker hashes in one go, from memory or from the file: between two goes the disk rests. */
 const MAX_SPANS = 4
-const MAX_FILE_BLOCKS = 16
+const MAX_FILE_BLOCKS = 32
 /**
  * For so many blocks that are read from the file one that waits in memory may be given up. More would be read again than
  * is won: the hash is behind then, not the network.

@@ -207,7 +207,7 @@ test('memory is given back only when its own write has ended and no hash reads i
 })
 
 test('while old bytes are read from the file, half as many new ones may be left to be read, too', async (t) => {
-  const [oldBlocks, inMemory] = [40, 24]
+  const [oldBlocks, inMemory] = [80, 24]
   const memory = new BlockMemory(inMemory)
   const reads: { to: number; end: () => void }[] = []
   const follower = {
@@ -216,7 +216,7 @@ test('while old bytes are read from the file, half as many new ones may be left 
   } as unknown as FileFollower
   const pool = { memory, follow: () => follower } as unknown as HashPool
   const arrived = new Map(Array.from({ length: oldBlocks }, (_, index) => [index, { length: MIB, crc: 0 }]))
-  const blocks = new BlockMap(100 * MIB, MIB, arrived)
+  const blocks = new BlockMap(200 * MIB, MIB, arrived)
   const hasher = new BlockHasher({ pool, path: '', blocks, withGitOid: false, fromMemory: true })
   let index = oldBlocks
   const arrive = (): boolean => {
@@ -229,21 +229,21 @@ test('while old bytes are read from the file, half as many new ones may be left 
 
   while (arrive());
   assert.equal(index - oldBlocks, inMemory, 'nothing was read yet: the next ones wait')
-  assert.equal(reads[0]?.to, 16 * MIB)
+  assert.equal(reads[0]?.to, 32 * MIB)
   // Nobody but the one who reads wakes those who wait.
   const arriveUntil = (count: number): Promise<void> =>
     memory.until(() => {
       while (arrive());
       return index - oldBlocks >= count
     }, t.signal)
-  const isReadOn = arriveUntil(inMemory + 8)
+  const isReadOn = arriveUntil(inMemory + 16)
   reads[0].end()
   await isReadOn
-  assert.deepEqual([index - oldBlocks, reads.length], [inMemory + 8, 2])
+  assert.deepEqual([index - oldBlocks, reads.length], [inMemory + 16, 2])
   reads[1]?.end()
   await until(() => reads.length === 3)
   while (arrive());
-  assert.equal(index - oldBlocks, inMemory + 16)
+  assert.equal(index - oldBlocks, inMemory + 32)
   hasher.close()
 })
 

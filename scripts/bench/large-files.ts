@@ -1,6 +1,7 @@
 /** Large files against downloaders of the system: `node scripts/bench/large-files.ts [--quick] [--rounds N]`. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,21 +10,17 @@ import { BenchFolder } from './bench-vault.ts'
 import type { EngineOptions, EngineReport } from './engine-process.ts'
 import { medianOf, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
 import { LineProcess } from './line-process.ts'
-import { isInstalled, measureCommand, measureNode, type Measured } from './measured-process.ts'
+import { isInstalled, measureCommand, measureFloor, measureNode, type Measured } from './measured-process.ts'
 import { NginxServer, type ServedFile } from './nginx-server.ts'
 
 const MIB = 2 ** 20
 const ENGINE = fileURLToPath(new URL('engine-process.ts', import.meta.url))
 const RESUME_FLOOR = fileURLToPath(new URL('resume-floor-process.ts', import.meta.url))
-/** As bin/weightvault.js sets them. */
-const PROGRAM_FLAGS = [
-  '--semi-space-growth-factor=1',
-  '--no-parallel-scavenge',
-  '--heap-growing-percent=20',
-  '--optimize-for-size',
-  '--no-wasm-dynamic-tiering',
-  '--no-wasm-tier-up',
-]
+const PROGRAM = new URL('../../bin/weightvault.js', import.meta.url)
+/** As the program sets them for itself. */
+const PROGRAM_FLAGS = [...readFileSync(PROGRAM, 'utf8').matchAll(/setFlagsFromString\('(--[^']+)'\)/g)].map(
+  ([, flag]) => flag!,
+)
 const ROUND_TRIP_MS = 50
 const LINE_BYTES_PER_SECOND = 25e6
 /** What a line of 3 Gbit/s carries, over all connections. */
@@ -155,9 +152,7 @@ async function resumes(stage: Stage, size: number): Promise<Figure[]> {
 async function resumeFloor(stage: Stage, half: number): Promise<Figure> {
   const seconds: number[] = []
   for (let round = 0; round < stage.rounds; round += 1) {
-    const measured = await measureNode([RESUME_FLOOR, join(stage.work, 'floor'), String(half)], stage.work)
-    if (measured.exitCode !== 0) throw new Error(`resume-floor ended with ${measured.exitCode}: ${measured.stderr}`)
-    seconds.push((JSON.parse(measured.stdout) as EngineReport).seconds)
+    seconds.push(await measureFloor([RESUME_FLOOR, join(stage.work, 'floor'), String(half)], stage.work))
     await rm(join(stage.work, 'floor'))
   }
   const figure = `resume of half of ${(2 * half) / 2 ** 30} GiB: the disk alone (old half read, new half written)`

@@ -26,6 +26,13 @@ const REPORT_USAGE = new URL('report-usage.js', import.meta.url).href
 /** GNU time: CPU and peak memory of a program that is not ours. */
 const TIME = '/usr/bin/time'
 
+/** Seconds that a program that does only what the disk has to do says it took, without its start. @throws when it fails */
+export async function measureFloor(args: readonly string[], cwd: string): Promise<number> {
+  const { exitCode, stdout, stderr } = await measureNode(args, cwd)
+  if (exitCode !== 0) throw new Error(`${args[0]} ended with ${exitCode}: ${stderr}`)
+  return (JSON.parse(stdout) as { seconds: number }).seconds
+}
+
 /** Runs a Node program to its end; `args` start with Node's own flags, then the script. */
 export async function measureNode(
   args: readonly string[],

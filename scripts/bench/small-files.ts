@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { runAlone } from './bench-entry.ts'
 import { BenchFolder, BenchVault } from './bench-vault.ts'
 import { median, medianOf, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
-import { isInstalled, measureCommand, measureNode, type Measured } from './measured-process.ts'
+import { isInstalled, measureCommand, measureFloor, type Measured } from './measured-process.ts'
 import { fileName, NginxHub, type ServedRepo } from './nginx-hub.ts'
 
 const CONNECTIONS = 16
@@ -134,13 +134,11 @@ async function measureRound(folder: string, at: string, hub: NginxHub): Promise<
   const idle = await vault.runJson(['sync'])
   const curl = await measurePeer('curl', at, hub)
   const aria2 = await measurePeer('aria2c', at, hub)
-  return { ours, idle, curl, aria2, floorSeconds: await measureFloor(at, hub.repo) }
+  return { ours, idle, curl, aria2, floorSeconds: await floorOf(at, hub.repo) }
 }
 
-async function measureFloor(folder: string, { files, bytesEach }: ServedRepo): Promise<number> {
-  const measured = await measureNode([FLOOR, join(folder, 'floor'), String(files), String(bytesEach)], folder)
-  if (measured.exitCode !== 0) throw new Error(`durable-floor ended with ${measured.exitCode}: ${measured.stderr}`)
-  return (JSON.parse(measured.stdout) as { seconds: number }).seconds
+function floorOf(folder: string, { files, bytesEach }: ServedRepo): Promise<number> {
+  return measureFloor([FLOOR, join(folder, 'floor'), String(files), String(bytesEach)], folder)
 }
 
 async function measurePeer(name: 'curl' | 'aria2c', folder: string, hub: NginxHub): Promise<Measured | undefined> {

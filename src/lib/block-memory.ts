@@ -43,10 +43,6 @@ export class BlockMemory {
   readonly #waiting = new Set<Waiter>()
   readonly #holders = new Set<BlockHolder>()
   #willAsk = false
-  /** Those who wait are being asked, one after another. */
-  #isAsking = false
-  /** Of these one has found that no holder can do without a block: it would be the same for the others. */
-  #isDry = false
 
   constructor(blocks = BLOCKS) {
     const pages = (blocks * BLOCK_BYTES) / WASM_PAGE_BYTES
@@ -60,7 +56,7 @@ export class BlockMemory {
 
   /** A block, unless all are in use. */
   take(): Block | undefined {
-    if (this.#free.length === 0 && !this.#isDry) this.#isDry = !this.#reclaim() && this.#isAsking
+    if (this.#free.length === 0) this.#reclaim()
     return this.#free.pop()
   }
 
@@ -100,7 +96,6 @@ export class BlockMemory {
 
   #askAll(): void {
     this.#willAsk = false
-    this.#isAsking = true
     for (const waiter of this.#waiting) {
       try {
         if (!waiter.isReady()) continue
@@ -110,8 +105,6 @@ export class BlockMemory {
       }
       this.#waiting.delete(waiter)
     }
-    this.#isAsking = false
-    this.#isDry = false
   }
 
   /** Asks this holder when no block is free. Returns a function that ends this. */
@@ -121,8 +114,8 @@ export class BlockMemory {
   }
 
   /** What is given up has to be read from the disk again: worth it only when no block comes back without that. */
-  #reclaim(): boolean {
+  #reclaim(): void {
     const holders = [...this.#holders]
-    return !holders.some((holder) => holder.willGiveBack) && holders.some((holder) => holder.giveUpOne())
+    if (!holders.some((holder) => holder.willGiveBack)) holders.some((holder) => holder.giveUpOne())
   }
 }

@@ -55,6 +55,21 @@ test('what is given up by a holder goes to whoever waits, and is asked for only 
   assert.deepEqual(asked, [false], 'one who has gone is asked no more')
 })
 
+test('what goes wrong in one who waits for memory is told to that one, and the others go on', async (t) => {
+  const memory = new BlockMemory(1)
+  const block = memory.take()!
+  let isBroken = false
+  const breaks = memory.until(() => {
+    if (isBroken) throw new Error('broken')
+    return false
+  }, t.signal)
+  const takes = memory.until(() => memory.take() !== undefined, t.signal)
+  isBroken = true
+  memory.giveBack(block)
+  await assert.rejects(breaks, /broken/)
+  await takes
+})
+
 test('whoever stops waiting for memory takes none', async () => {
   const memory = new BlockMemory(1)
   const block = memory.take()!

@@ -219,8 +219,16 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     invariant: 'I10',
     guard: 'what has the name of a blob is looked at',
     file: 'src/store/publish-blob.ts',
-    find: "if (outcome === 'exists') await assertSameSize(layout, blob, digests.size)",
+    find: "if (outcome === 'exists') await assertSameBytes(layout, pool, blob, finished)",
     replace: '',
+    test: STORE,
+  },
+  {
+    invariant: 'I1',
+    guard: 'what has the name of a blob is read before it counts as the blob',
+    file: 'src/store/publish-blob.ts',
+    find: 'if (found.sha256 !== digests.sha256) throw',
+    replace: 'if (false) throw',
     test: STORE,
   },
   {

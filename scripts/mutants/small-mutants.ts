@@ -64,8 +64,16 @@ export const SMALL_MUTANTS: readonly Mutant[] = [
     invariant: 'I10',
     guard: 'what has the name of a small blob is looked at',
     file: 'src/store/name-contents.ts',
-    find: 'if (facts.isFile() && facts.size === size) return',
-    replace: 'return',
+    find: '  await assertSameBytes(layout, entry)',
+    replace: '',
+    test: BATCH,
+  },
+  {
+    invariant: 'I1',
+    guard: 'what has the name of a small blob is read before it counts as the blob',
+    file: 'src/store/name-contents.ts',
+    find: 'if (readDigests(io, fd).sha256 !== digests.sha256) throw',
+    replace: 'if (false) throw',
     test: BATCH,
   },
 ]

@@ -1,14 +1,13 @@
 import type { SnapshotRow } from '../archive-rows.ts'
-import type { QuarantineNote } from '../blob-port.ts'
 import type { CommitId, Sha256 } from '../domain/digest.ts'
 import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
-import type { ChangeEvent } from '../domain/events.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { Manifest, ManifestFile } from '../domain/manifest.ts'
 import { printRepo, type RepoRef } from '../domain/repo.ts'
 import { hearWitness } from '../domain/witness.ts'
 import type { OpenedArchive, VerifyResult } from '../opened-archive.ts'
 import type { PipelineDeps } from '../pipeline/deps.ts'
+import { damageNote, damageOf, readHeld } from '../pipeline/held-blob.ts'
 import { applyPolicyChanges } from '../pipeline/plan-snapshots.ts'
 import { scheduleJobs } from '../pipeline/schedule-jobs.ts'
 import type { Progress } from '../progress-port.ts'
@@ -125,24 +124,15 @@ async function checkBlob(
   signal: AbortSignal,
 ): Promise<'ok' | 'corrupt' | 'missing'> {
   try {
-    const digests = await archive.blobs.digest(sha256, signal)
-    if (digests.sha256 === sha256 && digests.size === size) return 'ok'
-    // A cable or a memory chip that fails now and then is not the file's damage.
-    const again = await archive.blobs.digest(sha256, signal)
-    return again.sha256 === sha256 && again.size === size ? 'ok' : 'corrupt'
+    const held = await readHeld(archive.blobs, sha256, signal)
+    return held?.size === size ? 'ok' : 'corrupt'
   } catch (error) {
     signal.throwIfAborted()
     const code = errorCodeOf(error)
     if (code === 'FILE_UNKNOWN') return 'missing'
-    if (code === 'FIXITY_FAILED' || isReadError(error)) return 'corrupt'
+    if (code === 'FIXITY_FAILED') return 'corrupt'
     throw error
   }
-}
-
-/** The disk said that these bytes cannot be read; too many open files, say, is no damage. */
-function isReadError(error: unknown): boolean {
-  const cause = error instanceof ArchiveError ? error.cause : undefined
-  return cause instanceof Error && 'code' in cause && cause.code === 'EIO'
 }
 
 function note(
@@ -202,8 +192,8 @@ async function recordDamage(
   ] as const) {
     for (const entry of entries) {
       if (damage.has(entry.sha256)) continue
-      damage.set(entry.sha256, { sha256: entry.sha256, found, event: fixityFailed(entry, found, at) })
-      if (found === 'corrupt') await archive.blobs.quarantineBlob(entry.sha256, quarantineNote(entry, at), signal)
+      damage.set(entry.sha256, damageOf(entry, found, at))
+      if (found === 'corrupt') await archive.blobs.quarantineBlob(entry.sha256, damageNote(entry, at), signal)
     }
   }
   if (damage.size === 0) return
@@ -215,31 +205,4 @@ async function recordDamage(
 async function admit(deps: PipelineDeps, signal: AbortSignal): Promise<void> {
   await applyPolicyChanges(deps, signal)
   await scheduleJobs(deps, undefined)
-}
-
-type DamagedFile = VerifyResult['corrupt'][number]
-
-function quarantineNote({ repo, path, sha256 }: DamagedFile, at: string): QuarantineNote {
-  return {
-    reason: 'an archived blob is no longer what its SHA-256 says',
-    at,
-    repo,
-    commit: undefined,
-    path,
-    expected: sha256,
-    actual: 'other bytes, or none that can be read',
-    size: 0,
-  }
-}
-
-function fixityFailed({ repo, path, sha256 }: DamagedFile, found: 'corrupt' | 'missing', at: string): ChangeEvent {
-  return {
-    type: 'fixity-failed',
-    severity: 'critical',
-    repo: undefined,
-    at,
-    before: sha256,
-    after: found,
-    detail: { repo, path, sha256, found },
-  }
 }

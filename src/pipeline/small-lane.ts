@@ -11,7 +11,7 @@ import { leaseBasics, type JobRun } from './job-run.ts'
 import { giveBack, settleFailure } from './settle-failure.ts'
 import { SmallFetcher } from './small-fetch.ts'
 import { refusalOf, trySources } from './try-sources.ts'
-import { attest, digestOfHeld, setAside } from './verify-blob.ts'
+import { attest, digestOfHeld, hasMadeWay, setAside } from './verify-blob.ts'
 
 /** Contents on their way at the same time: as many as the hub has connections to one origin. */
 const PARALLEL_REQUESTS = 16
@@ -190,7 +190,7 @@ export class SmallLane implements AsyncDisposable {
         try {
           await this.#published(job, await this.#accepted(job, source, results[at]), source)
         } catch (error) {
-          await this.#bring(job, { source, error })
+          await this.#bringAfter(job, { source, error })
         }
       }),
     )
@@ -203,6 +203,17 @@ export class SmallLane implements AsyncDisposable {
     if (!(stored instanceof Error) && stored.isPublished) return stored.digests
     deps.progress.ended(source)
     throw stored instanceof Error ? stored : await setAside(deps, job, stored, source, signal)
+  }
+
+  /** The memory of what the disk did not take is free again: where that was for another blob's name, it comes once more. */
+  async #bringAfter(job: Job, failed: Failed): Promise<void> {
+    const { deps, signal } = this.#run
+    try {
+      const isFree = await hasMadeWay(deps, job, failed.error, signal)
+      await this.#bring(job, isFree ? undefined : failed)
+    } catch (error) {
+      await this.#failed(job, error)
+    }
   }
 
   /** Asks one source after another, for a content whose first source failed or is not to be asked. */

@@ -1,4 +1,4 @@
-import type { Digests, Sha256 } from '../domain/digest.ts'
+import { parseSha256, type Digests, type Sha256 } from '../domain/digest.ts'
 import { ArchiveError } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import type { ContentKey } from '../domain/listing.ts'
@@ -8,15 +8,40 @@ import { contradictionEvent, hearWitness } from '../domain/witness.ts'
 import type { HubFile } from '../hub-port.ts'
 import type { Job } from '../work-rows.ts'
 import { nowIso, raise, type PipelineDeps } from './deps.ts'
+import { readHeld, setDamagedAside, type DamagedBlob } from './held-blob.ts'
 import type { Look } from './look-again.ts'
 
-/** A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. */
+/**
+ * A blob that is on disk although the catalog does not know it (a crash, a lost catalog): proven, not fetched. One that has
+ * other bytes than its name says is set aside.
+ */
 export async function digestOfHeld(deps: PipelineDeps, job: Job, signal: AbortSignal): Promise<Digests | undefined> {
   if (!job.key.startsWith('sha256-')) return undefined
   const sha256 = job.key.slice('sha256-'.length) as Sha256
   if ((await deps.blobs.sizeOf(sha256)) !== job.size) return undefined
-  const digests = await deps.blobs.digest(sha256, signal)
-  return digests.sha256 === sha256 ? digests : undefined
+  const digests = await readHeld(deps.blobs, sha256, signal)
+  if (digests === undefined) await setDamagedAside(deps, damagedBlob(job, sha256), signal)
+  return digests
+}
+
+/**
+ * Whether a blob that has the name of proven bytes, and is not these bytes, was set aside: then they can be given it.
+ * @param error what giving them the name was refused with
+ * @throws FIXITY_FAILED when it is no regular file: that is left to a person
+ */
+export async function hasMadeWay(deps: PipelineDeps, job: Job, error: unknown, signal: AbortSignal): Promise<boolean> {
+  if (!(error instanceof ArchiveError) || error.code !== 'FIXITY_FAILED') return false
+  const sha256 = parseSha256(error.details['sha256'])
+  if (sha256 === undefined) return false
+  if ((await readHeld(deps.blobs, sha256, signal)) === undefined) {
+    await setDamagedAside(deps, damagedBlob(job, sha256), signal)
+  }
+  return true
+}
+
+function damagedBlob({ key, sources: [source] }: Job, sha256: Sha256): DamagedBlob {
+  if (source === undefined) return { repo: '', path: key, sha256 }
+  return { repo: printRepo(source.ref), path: source.path, sha256 }
 }
 
 /** Bytes in a partial file. */
@@ -40,7 +65,12 @@ export async function verifyBlob(
 ): Promise<void> {
   const { digests } = brought
   if (promisedBy(job.key, digests) === undefined) throw await setAside(deps, job, brought, source, signal)
-  await deps.blobs.publish(job.key, digests, signal)
+  try {
+    await deps.blobs.publish(job.key, digests, signal)
+  } catch (error) {
+    if (!(await hasMadeWay(deps, job, error, signal))) throw error
+    await deps.blobs.publish(job.key, digests, signal)
+  }
 }
 
 /** Who vouches for bytes that are those of the job's key. A witness that contradicts a small file is an event. */

@@ -147,7 +147,8 @@ class FolderBlobStore implements BlobStore {
     invariant(isProven, 'only digests that were read back are published')
     // A published blob is never open for writing.
     await this.#close(key)
-    await onDisk(this.#layout, blob, () => publishPartial(this.#layout, key, finished, this.#known))
+    const publishing = { known: this.#known, pool: this.#context.pool }
+    await onDisk(this.#layout, blob, () => publishPartial(this.#layout, key, finished, publishing))
     this.#finished.delete(key)
   }
 

@@ -5,9 +5,10 @@ import { inLanes } from '../lib/in-lanes.ts'
 import { digestsOf, fail, forPending, type Entry } from './batch-entry.ts'
 import type { BatchIo } from './batch-io.ts'
 import type { Layout } from './layout.ts'
+import { readDigests } from './prove-content.ts'
 import { fixityFailed } from './store-error.ts'
 
-const { O_DIRECTORY, O_RDONLY } = constants
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 /** File systems that cannot sync a folder are taken as they are. */
 const NO_FOLDER_SYNC = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']
 /** Folders that are open at once. */
@@ -73,11 +74,23 @@ async function give(layout: Layout, entry: Entry): Promise<void> {
       }
     } else if (!isErrno(error, 'EEXIST')) throw error
   }
+  await assertSameBytes(layout, entry)
+}
+
+/** A name proves nothing: what has it already is read. */
+async function assertSameBytes(layout: Layout, { io, blob, digests }: Entry): Promise<void> {
   const facts = await io.lstat(blob)
-  const { size } = digestsOf(entry)
-  if (facts.isFile() && facts.size === size) return
-  const what = facts.isFile() ? `has ${facts.size} bytes instead of ${size}` : 'is no regular file'
-  throw fixityFailed(layout.shown(blob), what)
+  const shown = layout.shown(blob)
+  if (!facts.isFile()) throw fixityFailed(shown, 'is no regular file')
+  if (facts.size !== digests?.size) throw fixityFailed(shown, `has ${facts.size} bytes instead of ${digests?.size}`)
+  const fd = await io.open(blob, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
+  try {
+    if (readDigests(io, fd).sha256 !== digests.sha256) throw fixityFailed(shown, 'has other bytes than its name says')
+  } catch (error) {
+    throw isErrno(error, 'EIO') ? fixityFailed(shown, 'cannot be read', error) : error
+  } finally {
+    io.close(fd)
+  }
 }
 
 async function isTaken(io: BatchIo, path: string): Promise<boolean> {

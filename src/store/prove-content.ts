@@ -51,7 +51,8 @@ const PREFIX_BYTES = 32
 /** One byte more than the longest content shows a file that is too long. Used within one turn only. */
 const readBack = Buffer.allocUnsafeSlow(PREFIX_BYTES + SMALL_CONTENT_BYTES + 1)
 
-function readDigests(io: BatchIo, fd: number): Digests {
+/** Digests of the bytes that a file of a small content has now. @throws errno errors */
+export function readDigests(io: BatchIo, fd: number): Digests {
   let end = PREFIX_BYTES
   for (;;) {
     const count = io.read(fd, readBack, end, end - PREFIX_BYTES)

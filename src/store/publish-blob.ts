@@ -3,7 +3,8 @@ import { dirname } from 'node:path'
 import type { Digests } from '../domain/digest.ts'
 import { ArchiveError, invariant } from '../domain/errors.ts'
 import { isContentOf, type ContentKey } from '../domain/listing.ts'
-import { linkOnce, makeDirectories, OPEN_EXISTING, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import { isErrno, linkOnce, makeDirectories, OPEN_EXISTING, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
+import type { HashPool } from '../lib/hash-files.ts'
 import { writeBlockChecks } from './block-checks.ts'
 import type { Layout } from './layout.ts'
 import type { FinishedPartial } from './partial-file.ts'
@@ -19,7 +20,7 @@ export async function publishPartial(
   layout: Layout,
   key: ContentKey,
   finished: FinishedPartial,
-  known: Set<string>,
+  { known, pool }: { readonly known: Set<string>; readonly pool: HashPool },
 ): Promise<void> {
   const { digests } = finished
   assertKeyMatches(key, digests)
@@ -32,7 +33,7 @@ export async function publishPartial(
   }
   const blob = layout.blob(digests.sha256)
   const outcome = await linkOnce(partial, blob)
-  if (outcome === 'exists') await assertSameSize(layout, blob, digests.size)
+  if (outcome === 'exists') await assertSameBytes(layout, pool, blob, finished)
   try {
     await syncDirectory(dirname(blob))
   } catch (error) {
@@ -44,14 +45,24 @@ export async function publishPartial(
   await unlinkIfThere(layout.pieceJournal(key))
 }
 
-/** Held bytes were hashed to their name once; a wrong size, link or folder there is damage, not a reason to fetch. */
-async function assertSameSize(layout: Layout, blob: string, size: number): Promise<void> {
-  const facts = await lstat(blob)
-  if (facts.isFile() && facts.size === size) return
-  throw fixityFailed(
-    layout.shown(blob),
-    facts.isFile() ? `has ${facts.size} bytes instead of ${size}` : 'is no regular file',
-  )
+/** What has the name already may be our own file, linked before a kill. Anything else is read: its name proves nothing. */
+async function assertSameBytes(
+  layout: Layout,
+  pool: HashPool,
+  blob: string,
+  { digests, dev, ino }: FinishedPartial,
+): Promise<void> {
+  const facts = await lstat(blob, { bigint: true })
+  if (facts.dev === dev && facts.ino === ino) return
+  if (!facts.isFile()) throw fixityFailed(layout.shown(blob), 'is no regular file')
+  if (facts.size !== BigInt(digests.size)) {
+    throw fixityFailed(layout.shown(blob), `has ${facts.size} bytes instead of ${digests.size}`)
+  }
+  const found = await pool.hashFile(blob, new AbortController().signal).catch((error: unknown) => {
+    if (!isErrno(error, 'EIO')) throw error
+    throw fixityFailed(layout.shown(blob), 'cannot be read', error)
+  })
+  if (found.sha256 !== digests.sha256) throw fixityFailed(layout.shown(blob), 'has other bytes than its name says')
 }
 
 function assertKeyMatches(key: ContentKey, digests: Digests): void {

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { lstat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { ArchiveError } from '../domain/errors.ts'
 import { diskError, isErrno } from '../lib/fs-durable.ts'
 import type { Layout } from './layout.ts'
@@ -26,7 +27,7 @@ export function fixityFailed(shown: string, what: string, cause?: unknown): Arch
   return new ArchiveError('FIXITY_FAILED', `${shown} ${what}`, {
     cause,
     hint: 'It was left as it is. Run `weightvault verify`, then move it away by hand and sync again.',
-    details: { path: shown },
+    details: { path: shown, sha256: basename(shown) },
   })
 }
 

@@ -279,7 +279,7 @@ test('a published blob is read-only, has one name and is never written again', a
   assert.deepEqual(readFileSync(path), bytes)
 })
 
-for (const intruder of ['a file of another size', 'a link', 'a folder'] as const) {
+for (const intruder of ['a file of another size', 'a file of other bytes', 'a link', 'a folder'] as const) {
   test(`publish does not overwrite ${intruder} that has the name of the blob`, async (t) => {
     const { store, layout } = await makeStore(t)
     const bytes = randomBytes(1000)
@@ -289,7 +289,7 @@ for (const intruder of ['a file of another size', 'a link', 'a folder'] as const
     mkdirSync(dirname(path))
     if (intruder === 'a folder') mkdirSync(path)
     else if (intruder === 'a link') symlinkSync(other, path)
-    else writeFileSync(path, 'other bytes')
+    else writeFileSync(path, intruder === 'a file of other bytes' ? randomBytes(1000) : 'other bytes')
     const before = lstatSync(path)
 
     await assert.rejects(ingest(store, bytes, t), { code: 'FIXITY_FAILED', message: /blobs\/sha256/ })

@@ -212,19 +212,21 @@ test('bytes that are not those of their key are not published', async (t) => {
 
 test('what has the name of a blob is never replaced or written through', async (t) => {
   const { layout, commit } = await open(t)
-  const [same, longer, linked] = [randomBytes(100), randomBytes(100), randomBytes(100)]
-  for (const bytes of [same, longer, linked])
+  const [same, longer, other, linked] = [randomBytes(100), randomBytes(100), randomBytes(100), randomBytes(100)]
+  for (const bytes of [same, longer, other, linked])
     mkdirSync(dirname(layout.blob(digestsOf(bytes).sha256)), { recursive: true })
   writeFileSync(layout.blob(digestsOf(same).sha256), same)
   writeFileSync(layout.blob(digestsOf(longer).sha256), 'something else')
+  writeFileSync(layout.blob(digestsOf(other).sha256), Buffer.alloc(100))
   symlinkSync('/etc/hostname', layout.blob(digestsOf(linked).sha256))
 
-  const results = await commit(itemsOf([same, longer, linked]))
+  const results = await commit(itemsOf([same, longer, other, linked]))
 
   assert.deepEqual(results[0], { digests: digestsOf(same), isPublished: true })
   for (const result of results.slice(1))
     assert.equal(result instanceof Error && 'code' in result && result.code, 'FIXITY_FAILED')
   assert.equal(readFileSync(layout.blob(digestsOf(longer).sha256), 'utf8'), 'something else')
+  assert.deepEqual(readFileSync(layout.blob(digestsOf(other).sha256)), Buffer.alloc(100))
 })
 
 for (const code of ['EPERM', 'EOPNOTSUPP', 'EMLINK']) {

@@ -2,6 +2,8 @@ import { invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import type { SmallContent, SmallIntake } from '../intake-port.ts'
+import { BatchHere } from './batch-here.ts'
+import type { BatchRequest } from './batch-thread.ts'
 import { BatchWriter } from './batch-writer.ts'
 import type { BatchResult } from './commit-batch.ts'
 import type { Layout } from './layout.ts'
@@ -9,6 +11,8 @@ import { MemoryArena, type ArenaRange } from './memory-arena.ts'
 
 /** Two dozen of the largest contents: memory is free again as soon as a file was read back. */
 const ARENA_BYTES = 6 * 1024 * 1024
+/** A repository or two have no more. A thread for more than these takes some 14 MB. */
+const FEW_CONTENTS = 64
 
 /** What the intake asks of the store it belongs to. */
 export interface IntakeOwner {
@@ -30,19 +34,28 @@ export class FolderIntake implements SmallIntake {
   readonly #arena = new MemoryArena(ARENA_BYTES)
   readonly #waiters: Waiter[] = []
   readonly #storing = new Set<Promise<unknown>>()
+  /** Commits the first contents. */
+  readonly #here: BatchHere
+  readonly #few: number
+  #taken = 0
+  /** Commits all when they have become more than a few. */
   #writer: BatchWriter | undefined
   #isClosed = false
 
-  constructor(owner: IntakeOwner) {
+  /** @param few contents that are committed without a thread of their own */
+  constructor(owner: IntakeOwner, few = FEW_CONTENTS) {
     this.#owner = owner
+    this.#few = few
+    this.#here = new BatchHere(owner.layout, this.#arena.memory)
   }
 
   async take(key: ContentKey, size: number, signal: AbortSignal): Promise<SmallContent> {
     signal.throwIfAborted()
     invariant(Number.isSafeInteger(size) && size >= 0 && size <= SMALL_CONTENT_BYTES, `${size} is a small size`)
     invariant(!this.#isClosed, 'the intake is open')
-    // It starts while the first content is on its way.
-    this.#liveWriter()
+    this.#taken += 1
+    // It starts while the content is on its way.
+    if (this.#taken > this.#few) this.#liveWriter()
     // In the order of asking, or a larger content would wait for ever.
     const range = (this.#waiters.length === 0 ? this.#arena.allocate(size) : undefined) ?? (await this.#wait(size))
     return new HeldContent(key, range, this.#arena, () => this.#serveWaiters())
@@ -86,7 +99,7 @@ export class FolderIntake implements SmallIntake {
     }
     try {
       await this.#owner.prepare()
-      const results = await this.#liveWriter().commit(
+      const results = await this.#commit(
         contents.map(({ key, range }) => ({ key, range })),
         free,
       )
@@ -98,6 +111,13 @@ export class FolderIntake implements SmallIntake {
     } finally {
       free()
     }
+  }
+
+  async #commit(items: BatchRequest['items'], onProven: () => void): Promise<readonly BatchResult[]> {
+    if (this.#taken <= this.#few) return this.#here.commit(items, onProven)
+    // Two at once could each count on a name that the other takes back.
+    await this.#here.ended()
+    return this.#liveWriter().commit(items, onProven)
   }
 
   /** One that stopped is replaced: whoever it owed an answer has an error. */

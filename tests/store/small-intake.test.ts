@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { ArchiveError } from '../../src/domain/errors.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import { IoChoice, systemIo } from '../../src/store/batch-io.ts'
@@ -12,9 +14,10 @@ import { makeStore } from './store-fixture.ts'
 
 const { signal } = new AbortController()
 
-async function openIntake(t: Parameters<typeof makeStore>[0]) {
+/** @param few contents before there is a thread; by default there is one from the first on */
+async function openIntake(t: Parameters<typeof makeStore>[0], few = 0) {
   const { layout } = await makeStore(t)
-  const intake = new FolderIntake({ layout, prepare: () => Promise.resolve(), settled: () => undefined })
+  const intake = new FolderIntake({ layout, prepare: () => Promise.resolve(), settled: () => undefined }, few)
   const store = async (bytes: Buffer) => {
     using content = await intake.take(keyOf(bytes), bytes.length, signal)
     content.bytes.set(bytes)
@@ -25,19 +28,55 @@ async function openIntake(t: Parameters<typeof makeStore>[0]) {
   return { layout, intake, store }
 }
 
-test('contents that come at the same time are all published as they are', async (t) => {
-  const { layout, intake, store } = await openIntake(t)
-  // More than the memory holds at once.
-  const contents = Array.from({ length: 300 }, (_, at) => randomBytes(40_000 + at))
+for (const [where, few, threads] of [
+  ['by a thread', 0, 1],
+  ['without one', 300, 0],
+  ['without one at first', 64, 1],
+] as const) {
+  test(`contents that come at the same time are all published as they are, ${where}`, async (t) => {
+    const { layout, intake, store } = await openIntake(t, few)
+    const started = t.mock.fn()
+    process.on('worker', started)
+    t.after(() => process.off('worker', started))
+    // More than the memory holds at once.
+    const contents = Array.from({ length: 300 }, (_, at) => randomBytes(40_000 + at))
 
-  const stored = await Promise.all(contents.map(store))
+    const stored = await Promise.all(contents.map(store))
+
+    await intake[Symbol.asyncDispose]()
+    assert.deepEqual(
+      stored,
+      contents.map((bytes) => ({ digests: digestsOf(bytes), isPublished: true })),
+    )
+    for (const bytes of contents) assert.ok(readFileSync(layout.blob(digestsOf(bytes).sha256)).equals(bytes))
+    assert.equal(started.mock.callCount(), threads)
+  })
+}
+
+test('the thread is asked only when nothing is under way without it', async (t) => {
+  const { layout, intake } = await openIntake(t, 1)
+  const [first, second] = [randomBytes(250_000), randomBytes(250_000)]
+  const firstHasName: boolean[] = []
+  // oxlint-disable-next-line typescript/unbound-method -- called with the worker it is of
+  const ask = Worker.prototype.postMessage
+  t.mock.method(Worker.prototype, 'postMessage', function (this: Worker, message: unknown) {
+    firstHasName.push(existsSync(layout.blob(digestsOf(first).sha256)))
+    ask.call(this, message)
+  })
+  const taken = async (bytes: Buffer) => {
+    const content = await intake.take(keyOf(bytes), bytes.length, signal)
+    content.bytes.set(bytes)
+    return content
+  }
+
+  const storing = intake.store([await taken(first)])
+  // It has begun, and needs many turns of the loop.
+  await setImmediate()
+  const stored = await Promise.all([storing, intake.store([await taken(second)])])
 
   await intake[Symbol.asyncDispose]()
-  assert.deepEqual(
-    stored,
-    contents.map((bytes) => ({ digests: digestsOf(bytes), isPublished: true })),
-  )
-  for (const bytes of contents) assert.ok(readFileSync(layout.blob(digestsOf(bytes).sha256)).equals(bytes))
+  assert.ok(stored.flat().every((result) => 'isPublished' in result && result.isPublished))
+  assert.deepEqual(firstHasName, [true])
 })
 
 test('what the disk says in the thread is said here: code, hint, details and cause', async (t) => {

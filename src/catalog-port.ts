@@ -22,6 +22,7 @@ import type {
   CardFacts,
   CompletedJob,
   DecidedSnapshot,
+  FailedTry,
   Job,
   ListingRecord,
   NewDamage,
@@ -169,7 +170,7 @@ export interface Catalog extends AsyncDisposable {
    * Lets a job wait until its next try. A commit that was unknown three times running (SNAPSHOT_UNKNOWN) is gone: the
    * snapshot is blocked with that code, if it alone wants these bytes.
    */
-  failJob(jobId: number, code: string, nextTryMs: number, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
+  failJob(jobId: number, failure: FailedTry, events: readonly ChangeEvent[]): Promise<LoggedEvent[]>
   /** A source served other bytes for this content: it is asked last from now on, and not before that time. */
   demoteSource(
     key: ContentKey,

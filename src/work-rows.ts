@@ -130,6 +130,15 @@ export interface Damage {
   readonly found: 'corrupt' | 'missing'
 }
 
+/** How a leased job failed. */
+export interface FailedTry {
+  readonly code: string
+  /** Not leased again before. */
+  readonly nextTryMs: number
+  /** Failures of a row, this one included; left out: one more than before. */
+  readonly attempts?: number
+}
+
 /** Damage with the event that tells it. */
 export interface NewDamage extends Damage {
   readonly event: ChangeEvent

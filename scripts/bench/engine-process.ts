@@ -7,6 +7,7 @@ import { parseRepoName } from '../../src/domain/repo.ts'
 import { createHubSource } from '../../src/hub/hub-source.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { HashPool } from '../../src/lib/hash-files.ts'
+import { TokenBucket } from '../../src/lib/token-bucket.ts'
 import type { Log } from '../../src/log-port.ts'
 import { downloadBlob } from '../../src/pipeline/download-blob.ts'
 import type { PipelineDeps } from '../../src/pipeline/deps.ts'
@@ -75,7 +76,8 @@ async function main(): Promise<void> {
     progress: PROGRESS,
     witness: { lookUp: () => [] },
   } as unknown as PipelineDeps
-  const shared = { bucket: undefined, mayContinue: () => Promise.resolve(true) }
+  const bucket = new TokenBucket(systemClock, () => undefined)
+  const shared = { bucket, onProgress: () => undefined, mayContinue: () => Promise.resolve(true) }
   const jobs = options.files.map(jobOf)
   const worker = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {

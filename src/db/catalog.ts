@@ -7,7 +7,7 @@ import type { Coverage } from '../domain/manifest.ts'
 import type { RepoRef } from '../domain/repo.ts'
 import type { Catalog } from '../catalog-port.ts'
 import type { AdoptedBlob, FileNameQuery, SeenFile } from '../find-rows.ts'
-import type { CompletedJob, ListingRecord, NewDamage, ScheduleEntry } from '../work-rows.ts'
+import type { CompletedJob, FailedTry, ListingRecord, NewDamage, ScheduleEntry } from '../work-rows.ts'
 import { completeJobs } from './complete-jobs.ts'
 import { noteDamage } from './damage.ts'
 import * as adopt from './adopt.ts'
@@ -107,9 +107,9 @@ export class SqliteCatalog extends WatchedRepos implements Catalog {
       return { complete, events: await this.append(db, news) }
     })
   }
-  failJob(jobId: number, code: string, nextTryMs: number, changes: readonly ChangeEvent[]) {
+  failJob(jobId: number, failure: FailedTry, changes: readonly ChangeEvent[]) {
     return this.write(async (db) => {
-      await failJob(db, jobId, code, nextTryMs)
+      await failJob(db, jobId, failure)
       return this.append(db, changes)
     })
   }

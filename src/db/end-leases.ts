@@ -1,13 +1,15 @@
+import type { FailedTry } from '../work-rows.ts'
 import { IS_NOT_READY } from './conditions.ts'
 import { JOB_STATES } from './job-states.ts'
 import type { Db } from './schema.ts'
 import { blockSnapshot, COMMIT_GONE } from './snapshots.ts'
 
 /** Lets a job wait after a failure. A job that nobody wants any more is gone already; that is no error. */
-export async function failJob(db: Db, jobId: number, code: string, nextTryMs: number): Promise<void> {
+export async function failJob(db: Db, jobId: number, { code, nextTryMs, attempts }: FailedTry): Promise<void> {
   await db
     .updateTable('jobs')
     .set({ state: JOB_STATES.waiting, until_ms: nextTryMs, last_code: code })
+    .$if(attempts !== undefined, (query) => query.set({ attempts: attempts ?? 0 }))
     .where('id', '=', jobId)
     .execute()
   if (code === COMMIT_GONE) await blockIfGone(db, jobId)

@@ -28,8 +28,7 @@ export interface FillOptions {
   readonly resolved: ResolvedFile
   readonly size: number
   readonly partial: RangeSource
-  /** Looked at for each range: a cap that is set meanwhile holds for a file that is on its way. */
-  readonly bucket: TokenBucket | undefined
+  readonly bucket: TokenBucket
   readonly budget: LaneBudget
   /** One request for everything, for a server that knows no ranges. */
   readonly whole: boolean
@@ -119,9 +118,9 @@ class RangeFill {
       await this.#fetchRanges(lane)
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : new Error(String(error))
-      const mayOthersGoOn = ERROR_CODES[errorCodeOf(error)].retry === 'now' && !(error instanceof RangeIgnored)
       this.#isEnding = true
-      if (!mayOthersGoOn) this.#stop.abort(error)
+      if (!mayPass(error)) this.#stop.abort(error)
+      else if (isRefusal(error, lane)) lane.refused()
     } finally {
       lane.leave()
     }
@@ -210,6 +209,18 @@ class RangeFill {
       sink.flush()
     }
   }
+}
+
+/** Whether another request may bring what this one did not: the connection or the link was at fault, or the server was busy. */
+export function mayPass(error: unknown): boolean {
+  const code = errorCodeOf(error)
+  return code === 'HUB_UNREACHABLE' || ERROR_CODES[code].retry === 'now'
+}
+
+/** Whether it may have been one connection too many for the server. */
+function isRefusal(error: unknown, lane: Lane): boolean {
+  const code = errorCodeOf(error)
+  return code === 'HUB_UNREACHABLE' || (code !== 'LINK_EXPIRED' && !lane.hasDelivered)
 }
 
 /** Calls back once when so long went by; not when this process itself was busy meanwhile. Returns a function that ends this. */

@@ -40,9 +40,11 @@ export interface JobRun {
   readonly room: DiskRoom
   /** Whole sizes of what is downloaded now. */
   readonly running: Map<ContentKey, number>
+  /** Jobs that brought bytes before they failed. */
+  readonly progressed: Set<number>
   readonly changes: Wakeup
-  bucket: TokenBucket | undefined
-  rate: number | undefined
+  /** The cap of this moment: a configuration that was read again may have another one. */
+  readonly bucket: TokenBucket
   mayBeComplete: boolean
   bug: Error | undefined
 }
@@ -57,9 +59,9 @@ export function newRun(deps: PipelineDeps, repos: readonly number[] | undefined,
     announced: new Set(),
     room: unmeasuredRoom(),
     running: new Map(),
+    progressed: new Set(),
     changes: new Wakeup(),
-    bucket: undefined,
-    rate: undefined,
+    bucket: new TokenBucket(deps.clock, () => deps.settings.rateBytesPerSecond),
     mayBeComplete: true,
     bug: undefined,
   }
@@ -79,23 +81,11 @@ export function leaseBasics(run: JobRun): { nowMs: number; smallOnly: boolean; r
   }
 }
 
-/** The cap of this moment: a configuration that was read again may have another one. */
-export function bucketOf(run: JobRun): TokenBucket | undefined {
-  const { clock, settings } = run.deps
-  const rate = settings.rateBytesPerSecond
-  if (run.rate !== rate) {
-    run.rate = rate
-    run.bucket = rate === undefined ? undefined : new TokenBucket(clock, rate)
-  }
-  return run.bucket
-}
-
 export function sharedOf(run: JobRun): SharedTransfer {
   const { deps } = run
   return {
-    get bucket() {
-      return bucketOf(run)
-    },
+    bucket: run.bucket,
+    onProgress: (job) => void run.progressed.add(job.jobId),
     mayContinue: async (job) => (job.isSmall || mayLargeFilesMove(deps)) && !(await deps.catalog.isPaused()),
   }
 }

@@ -21,13 +21,19 @@ export interface Lane {
   answered(): void
   /** Bytes came over it. */
   moved(bytes: number): void
+  /** Nothing came over it, or it was told to wait: the host may not want so many at the same time. */
+  refused(): void
   /** Whether it should go on after what it fetches now. */
   mayStay(): boolean
   leave(): void
+  /** Whether bytes came over it. */
+  readonly hasDelivered: boolean
 }
 
 interface Host {
   width: number
+  /** No more than these, not even as the first of a file, until `holdUntilMs`: the host refused the next one. */
+  most: number
   /** The width that another one is tried against now, and what it brought in bytes a millisecond. */
   before: { readonly width: number; readonly rate: number } | undefined
   /** What is tried next. */
@@ -44,7 +50,8 @@ interface Host {
 /**
  * How many connections all downloads together use: to each host one at first and twice as many while that brings more,
  * or many at first where the host is far away, and half as many while that brings no less. Now and then it is tried again.
- * Every file has at least one while there are any; more go to whoever asks.
+ * Every file has at least one while there are any; more go to whoever asks. A host that refuses some of many is asked
+ * over as many as it took, and for more later only.
  */
 export class LaneBudget {
   readonly #clock: Clock
@@ -59,12 +66,14 @@ export class LaneBudget {
   /** @param isFirst the only connection of a file: it counts, but is not refused because the host is at its width */
   enter(hostName: string, isFirst: boolean): Lane | undefined {
     const host = this.#host(hostName)
-    const limit = isFirst ? MAX_PER_HOST : host.width
+    if (this.#clock.now() >= host.holdUntilMs) host.most = MAX_PER_HOST
+    const limit = isFirst ? host.most : Math.min(host.width, host.most)
     if (host.lanes.size >= limit || this.#inAll >= MAX_IN_ALL) return undefined
     const lane: HostLane = new HostLane(
       {
         onDistance: (isFar) => this.#learnDistance(host, isFar),
         onBytes: (bytes) => this.#count(host, bytes),
+        onRefused: () => this.#narrow(host),
         // Of those that are too many the one that comes first leaves.
         mayStay: () => lane.isFirst || host.lanes.size <= host.width,
         onLeave: () => {
@@ -93,6 +102,7 @@ export class LaneBudget {
     if (known !== undefined) return known
     const host: Host = {
       width: 1,
+      most: MAX_PER_HOST,
       before: undefined,
       direction: 'wider',
       isFar: undefined,
@@ -113,7 +123,7 @@ export class LaneBudget {
     if (host.isFar !== undefined || (isFar && host.lanes.size > 1)) return
     host.isFar = isFar
     if (!isFar) return
-    host.width = MAX_PER_HOST
+    host.width = host.most
     host.before = undefined
     host.direction = 'narrower'
     host.holdUntilMs = this.#clock.now() + host.holdMs
@@ -152,6 +162,20 @@ export class LaneBudget {
     }
   }
 
+  #narrow(host: Host): void {
+    // The only one was not one too many.
+    if (host.lanes.size === 1) return
+    const now = this.#clock.now()
+    // Those that are refused together are one refusal.
+    if (now >= host.holdUntilMs) host.holdMs = Math.min(MAX_HOLD_MS, host.holdMs * 2)
+    host.holdUntilMs = now + host.holdMs
+    host.most = Math.min(host.most, host.lanes.size - 1)
+    host.width = Math.min(host.width, host.most)
+    host.before = undefined
+    host.direction = 'wider'
+    host.sinceMs = undefined
+  }
+
   /** There is nothing better in this direction for now. */
   #keep(host: Host, now: number): void {
     host.direction = host.direction === 'wider' ? 'narrower' : 'wider'
@@ -172,6 +196,7 @@ function isWorthIt(before: { width: number; rate: number }, now: { width: number
 interface LaneLinks {
   readonly onDistance: (isFar: boolean) => void
   readonly onBytes: (bytes: number) => void
+  readonly onRefused: () => void
   readonly mayStay: () => boolean
   readonly onLeave: () => void
 }
@@ -198,6 +223,10 @@ class HostLane implements Lane {
   moved(bytes: number): void {
     this.hasDelivered = true
     this.#links.onBytes(bytes)
+  }
+
+  refused(): void {
+    this.#links.onRefused()
   }
 
   mayStay(): boolean {

@@ -7,13 +7,13 @@ const REPORT_BYTES = 256 * 1024
 /** A sink that keeps to the rate cap and tells what came. */
 export class PacedSink implements ByteSink {
   readonly #sink: ByteSink
-  readonly #bucket: TokenBucket | undefined
+  readonly #bucket: TokenBucket
   readonly #report: (bytes: number) => void
   /** Bytes that came and were not yet counted against the cap: nothing more is taken before they are. */
   #unpaid = 0
   #unreported = 0
 
-  constructor(sink: ByteSink, bucket: TokenBucket | undefined, report: (bytes: number) => void) {
+  constructor(sink: ByteSink, bucket: TokenBucket, report: (bytes: number) => void) {
     this.#sink = sink
     this.#bucket = bucket
     this.#report = report
@@ -25,7 +25,7 @@ export class PacedSink implements ByteSink {
 
   filled(count: number): void {
     this.#sink.filled(count)
-    if (this.#bucket !== undefined) this.#unpaid += count
+    if (this.#bucket.isCapped) this.#unpaid += count
     this.#unreported += count
     if (this.#unreported >= REPORT_BYTES) this.flush()
   }
@@ -33,7 +33,7 @@ export class PacedSink implements ByteSink {
   async room(signal: AbortSignal): Promise<void> {
     const bytes = this.#unpaid
     if (bytes > 0) {
-      await this.#bucket?.take(bytes, signal)
+      await this.#bucket.take(bytes, signal)
       this.#unpaid -= bytes
     }
     await this.#sink.room(signal)

@@ -136,6 +136,7 @@ async function runJob(run: JobRun, job: Job): Promise<void> {
     await settleFailure(run, job, error)
   } finally {
     run.running.delete(job.key)
+    run.progressed.delete(job.jobId)
     run.changes.wake()
   }
 }

@@ -9,9 +9,13 @@ import type { Job } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
 import { isFsyncFailure, isSecondFsyncFailure } from './disk-pause.ts'
 import { asArchiveError } from './disk-room.ts'
+import { mayPass } from './fill-ranges.ts'
 import type { JobFailure, JobRun } from './job-run.ts'
 import { isToldAsPurged } from './probe-bytes.ts'
-import { HeldBack } from './transfer-ranges.ts'
+import { askedPauseMs, HeldBack } from './transfer-ranges.ts'
+
+/** No server makes us wait longer for a file than we do by ourselves. */
+const LONGEST_ASKED_MS = 6 * 60 * 60_000
 
 /**
  * What becomes of a job that failed: it is given back when nothing is wrong with it, it stops the run when the disk
@@ -59,16 +63,21 @@ async function letWait(run: JobRun, job: Job, error: unknown): Promise<void> {
   const source = job.sources[0]
   const repo = source === undefined ? '' : printRepo(source.ref)
   const path = source === undefined ? job.key : displayName(source.path)
-  const attempts = job.attempts + 1
-  const nextTryMs = deps.clock.now() + backOffMs(code, attempts, Math.random())
+  // A long download over a line that fails now and then is not kept waiting longer each time.
+  const isForgiven = run.progressed.delete(job.jobId) && mayPass(error)
+  const attempts = isForgiven ? 1 : job.attempts + 1
+  const pauseMs = Math.max(backOffMs(code, attempts, Math.random()), Math.min(askedPauseMs(error), LONGEST_ASKED_MS))
   // A closed repository is one piece of news, not one for each of its files.
   const refusal = run.closed.get(repo)?.refusal.code === code ? repoRefusal(code) : undefined
   const news = refusal === undefined ? job.key : `${repo} ${code}`
   // Wrong bytes were told when their source was demoted.
-  const isNews = !run.announced.has(news) && attempts === 1 && code !== 'DIGEST_MISMATCH'
+  const isNews = !run.announced.has(news) && job.attempts === 0 && code !== 'DIGEST_MISMATCH'
   run.announced.add(news)
   const events = await failureEvents(deps, job, error, { isNews, refusal })
-  announce(deps, await deps.catalog.failJob(job.jobId, code, nextTryMs, events))
+  announce(
+    deps,
+    await deps.catalog.failJob(job.jobId, { code, attempts, nextTryMs: deps.clock.now() + pauseMs }, events),
+  )
   if (refusal === undefined) reportFile(run, job, { repo, path, code, message: messageOf(error) })
   else reportRefusal(run, job, { repo, path: '', code, message: refusal })
   const fields = { component: 'jobs', repo, path, jobId: job.jobId, attempt: attempts, code, err: error }

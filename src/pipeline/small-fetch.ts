@@ -4,7 +4,7 @@ import { printRepo } from '../domain/repo.ts'
 import type { ContentSource } from '../hub-port.ts'
 import type { SmallContent, SmallIntake } from '../intake-port.ts'
 import type { Job } from '../work-rows.ts'
-import { bucketOf, type JobRun } from './job-run.ts'
+import type { JobRun } from './job-run.ts'
 import { HeldBack } from './transfer-ranges.ts'
 import { noteRefusal } from './try-sources.ts'
 
@@ -44,7 +44,7 @@ export class SmallFetcher {
     // What stopped the run stops what has not begun: the disk would refuse each of hundreds.
     if (this.#run.result.stoppedBy !== undefined) throw this.#run.result.stoppedBy
     if (await this.#mustWait()) throw new HeldBack('the queue was paused')
-    await bucketOf(this.#run)?.take(job.size, signal)
+    await this.#run.bucket.take(job.size, signal)
     const { etag } = await this.#ask(job, source, content)
     const promised = job.key.startsWith('sha256-') ? job.key.slice('sha256-'.length) : undefined
     if (promised !== undefined && etag?.length === 64 && etag !== promised) {

@@ -1,4 +1,4 @@
-import { ArchiveError, errorCodeOf, ERROR_CODES } from '../domain/errors.ts'
+import { ArchiveError, errorCodeOf } from '../domain/errors.ts'
 import { displayName } from '../domain/file-name.ts'
 import { printRepo } from '../domain/repo.ts'
 import type { HubFile, HubSource, ResolvedFile } from '../hub-port.ts'
@@ -6,7 +6,7 @@ import type { PartialFile, RangeSource } from '../intake-port.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
 import type { Job } from '../work-rows.ts'
 import type { PipelineDeps } from './deps.ts'
-import { fillRanges, RangeIgnored, type FillOptions } from './fill-ranges.ts'
+import { fillRanges, mayPass, RangeIgnored, type FillOptions } from './fill-ranges.ts'
 import { LaneBudget } from './lane-budget.ts'
 
 /** How long it is believed that the download may go on. */
@@ -15,12 +15,17 @@ const MAY_CONTINUE_MS = 250
 /** Failures in a row without a byte of progress before a source is given up for now. */
 const MAX_FRUITLESS_TRIES = 5
 
+/** A server that asks for a longer pause gets it: the download goes on later, and its place goes to another. */
+const LONGEST_WAIT_MS = 10_000
+
 /** What the downloads of one run share. */
 export interface SharedTransfer {
-  /** The cap of this moment. */
-  readonly bucket: TokenBucket | undefined
+  /** The cap on all of them together. */
+  readonly bucket: TokenBucket
   /** Asked before each request: false when the queue was paused, or the window closed, while a file was on its way. */
   mayContinue(job: Job): Promise<boolean>
+  /** Bytes came before a failure: it is not one of a row. */
+  onProgress(job: Job): void
 }
 
 /** Thrown when a download has to wait although nothing is wrong: its bytes are kept, and its job goes back. */
@@ -69,24 +74,41 @@ export async function transferRanges(
   signal: AbortSignal,
 ): Promise<void> {
   const { deps } = transfer
-  let fruitless = 0
+  let [fruitless, hasMoved] = [0, false]
   while (!how.isDone()) {
     const before = ranges.heldBytes
     await mayContinue(transfer)
+    transfer.resolved ??= await resolveChecked(transfer, signal)
     try {
-      transfer.resolved ??= await resolveChecked(transfer, signal)
       await fillRanges(fillOptions(transfer, transfer.resolved, ranges, how.whole), signal)
     } catch (error) {
       signal.throwIfAborted()
-      const code = errorCodeOf(error)
-      const mayGoOn = !(error instanceof HeldBack || error instanceof RangeIgnored) && ERROR_CODES[code].retry === 'now'
-      if (!mayGoOn) throw error
+      if (!mayPass(error)) throw error
       fruitless = ranges.heldBytes > before ? 0 : fruitless + 1
-      if (fruitless >= MAX_FRUITLESS_TRIES) throw error
-      if (code === 'LINK_EXPIRED') transfer.resolved = undefined
-      if (fruitless > 0) await deps.clock.sleep(200 * 2 ** fruitless, signal)
+      if (fruitless === 0) transfer.shared.onProgress(transfer.job)
+      hasMoved ||= fruitless === 0
+      const waitMs = waitBefore(fruitless, error)
+      if (fruitless >= mostTries(error, hasMoved) || waitMs > LONGEST_WAIT_MS) throw error
+      if (errorCodeOf(error) === 'LINK_EXPIRED') transfer.resolved = undefined
+      if (waitMs > 0) await deps.clock.sleep(waitMs, signal)
     }
   }
+}
+
+/** A server that does not answer at all, or only that it cannot, is left to later tries unless it just served something. */
+function mostTries(error: unknown, hasMoved: boolean): number {
+  return errorCodeOf(error) === 'HUB_UNREACHABLE' && !hasMoved ? 2 : MAX_FRUITLESS_TRIES
+}
+
+/** Milliseconds until the next request: none after progress. */
+function waitBefore(fruitless: number, error: unknown): number {
+  return fruitless === 0 ? 0 : Math.max(200 * 2 ** fruitless, askedPauseMs(error))
+}
+
+/** What the server asked for; 0 when it did not. */
+export function askedPauseMs(error: unknown): number {
+  const asked = error instanceof ArchiveError ? error.details['retryAfterMs'] : undefined
+  return typeof asked === 'number' ? asked : 0
 }
 
 function fillOptions(transfer: Transfer, resolved: ResolvedFile, partial: RangeSource, whole: boolean): FillOptions {
@@ -98,9 +120,7 @@ function fillOptions(transfer: Transfer, resolved: ResolvedFile, partial: RangeS
     resolved,
     size: job.size,
     partial,
-    get bucket() {
-      return shared.bucket
-    },
+    bucket: shared.bucket,
     budget: budgetOf(deps),
     whole,
     onBytes: (bytes) => deps.progress.moved(source, bytes),

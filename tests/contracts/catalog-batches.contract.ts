@@ -149,7 +149,7 @@ export function catalogBatchesContract(name: string, open: OpenEmptyCatalog): vo
       const file = smallFile('same')
       const { snapshotId } = await addListed(catalog, 'Qwen/A', [file])
       const [job] = await catalog.leaseJobs(BATCH)
-      await catalog.failJob(job?.jobId ?? -1, 'DIGEST_MISMATCH', 1e8, [])
+      await catalog.failJob(job?.jobId ?? -1, { code: 'DIGEST_MISMATCH', nextTryMs: 1e8 }, [])
       await catalog.redecide(snapshotId, decide([file]), 'policy-2', isSmall)
       assert.deepEqual(await catalog.leaseJobs(BATCH), [])
 

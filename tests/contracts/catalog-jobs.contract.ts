@@ -222,7 +222,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       assert.equal(await catalog.smallBytesToFetch(299), 30)
       const job = await catalog.leaseJob({ ...ANY_JOB, maxBytes: 10 })
       assert.equal(await catalog.smallBytesToFetch(1000), 330, 'what runs is not held yet')
-      await catalog.failJob(job?.jobId ?? -1, 'REPO_GATED', 0, [])
+      await catalog.failJob(job?.jobId ?? -1, { code: 'REPO_GATED', nextTryMs: 0 }, [])
       await catalog.makeDue()
       assert.equal(await catalog.smallBytesToFetch(1000), 320)
     })
@@ -245,7 +245,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
         await catalog.makeDue()
         for (let turn = 0; turn < 2; turn += 1) {
           const job = await catalog.leaseJob(ANY_JOB)
-          await catalog.failJob(job?.jobId ?? -1, 'SNAPSHOT_UNKNOWN', 1e8, [])
+          await catalog.failJob(job?.jobId ?? -1, { code: 'SNAPSHOT_UNKNOWN', nextTryMs: 1e8 }, [])
         }
       }
       const pendingA = async () => (await catalog.pendingSnapshots()).find((one) => one.snapshotId === a.snapshotId)
@@ -293,7 +293,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       const job = await catalog.leaseJob(ANY_JOB)
       const [day, year] = [86_400_000, 365 * 86_400_000]
 
-      await catalog.failJob(job?.jobId ?? -1, 'DIGEST_MISMATCH', 10 * year + 3 * day, [])
+      await catalog.failJob(job?.jobId ?? -1, { code: 'DIGEST_MISMATCH', nextTryMs: 10 * year + 3 * day }, [])
 
       assert.equal(await catalog.leaseJob({ ...ANY_JOB, nowMs: 10 * year }), undefined)
       assert.equal((await catalog.leaseJob(ANY_JOB))?.jobId, job?.jobId)
@@ -304,8 +304,10 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       const { repoId } = await addListed(catalog, 'Qwen/A', [smallFile('a'), smallFile('b')])
       const [a, b] = [await catalog.leaseJob(ANY_JOB), await catalog.leaseJob(ANY_JOB)]
 
-      const logged = await catalog.failJob(a?.jobId ?? -1, 'TRANSFER_STALLED', 5000, [eventOf('download-failed')])
-      await catalog.failJob(b?.jobId ?? -1, 'DIGEST_MISMATCH', 9000, [])
+      const logged = await catalog.failJob(a?.jobId ?? -1, { code: 'TRANSFER_STALLED', nextTryMs: 5000 }, [
+        eventOf('download-failed'),
+      ])
+      await catalog.failJob(b?.jobId ?? -1, { code: 'DIGEST_MISMATCH', nextTryMs: 9000 }, [])
 
       assert.equal(logged[0]?.seq, 1)
       assert.equal(await catalog.leaseJob({ ...ANY_JOB, nowMs: 4999 }), undefined)
@@ -385,7 +387,7 @@ export function catalogJobsContract(name: string, open: OpenEmptyCatalog): void 
       const digests = { sha256: sha256Of('x'), gitOid: gitOidOf('x'), size: 7 }
 
       assert.deepEqual(await completeOne(catalog, 12345, digests, [], AT), [])
-      await catalog.failJob(12345, 'TRANSFER_STALLED', 1, [])
+      await catalog.failJob(12345, { code: 'TRANSFER_STALLED', nextTryMs: 1 }, [])
       await catalog.releaseJobs([12345])
 
       assert.equal((await catalog.totals()).blobBytes, 7)

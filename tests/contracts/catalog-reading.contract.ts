@@ -125,7 +125,7 @@ export function catalogReadingContract(name: string, open: OpenEmptyCatalog): vo
       await addListed(catalog, 'Qwen/A', [largeFile('a'), largeFile('b')], [])
       await catalog.applySchedule([{ snapshotId: 1, rank: 0, hold: 'none' }])
       const job = await catalog.leaseJob({ nowMs: 0, smallOnly: false })
-      await catalog.failJob(job?.jobId ?? -1, 'REPO_GATED', 5000, [])
+      await catalog.failJob(job?.jobId ?? -1, { code: 'REPO_GATED', nextTryMs: 5000 }, [])
 
       const { rows } = await catalog.planRows({ after: undefined, limit: 10, taken: true })
 
@@ -179,7 +179,7 @@ export function catalogReadingContract(name: string, open: OpenEmptyCatalog): vo
       const { snapshotId } = await addListed(catalog, 'Qwen/A', files)
       await catalog.applySchedule([{ snapshotId, rank: 0, hold: 'budget' }])
       const failed = await catalog.leaseJob(ANY_JOB)
-      await catalog.failJob(failed?.jobId ?? -1, 'HUB_UNREACHABLE', 9000, [])
+      await catalog.failJob(failed?.jobId ?? -1, { code: 'HUB_UNREACHABLE', nextTryMs: 9000 }, [])
       await catalog.leaseJob(ANY_JOB)
 
       const rows = await catalog.queue({ limit: 10 })

@@ -61,7 +61,7 @@ test('no method of the catalog reads a whole table', async (t) => {
   const files = [smallFile('a'), largeFile('b'), largeFile('c'), smallFile('LICENSE')]
   const { repoId, snapshotId } = await addListed(catalog, 'Qwen/A', files, ['c'])
   const job = await catalog.leaseJob({ ...ANY_JOB, repos: [repoId] })
-  await catalog.failJob(job?.jobId ?? -1, 'TRANSFER_STALLED', 5000, [eventOf()])
+  await catalog.failJob(job?.jobId ?? -1, { code: 'TRANSFER_STALLED', nextTryMs: 5000 }, [eventOf()])
   for (const repos of [undefined, [repoId]] as const) {
     await catalog.nextDueMs(repos)
     await catalog.makeDue(repos)

@@ -5,6 +5,7 @@ import { parseRepoName } from '../../src/domain/repo.ts'
 import type { HubFile, HubSource, RangeBody } from '../../src/hub-port.ts'
 import type { PartialFile, PartialRange } from '../../src/intake-port.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { TokenBucket } from '../../src/lib/token-bucket.ts'
 import { fillRanges } from '../../src/pipeline/fill-ranges.ts'
 import { FAR_MS, LaneBudget } from '../../src/pipeline/lane-budget.ts'
 
@@ -91,7 +92,7 @@ async function fill(
     resolved: { file: source, url: 'https://cdn.example/model.bin', etag: undefined, size: SIZE },
     size: SIZE,
     partial: countingFile(),
-    bucket: undefined,
+    bucket: new TokenBucket(systemClock, () => undefined),
     budget,
     whole: false,
     onBytes: () => undefined,

@@ -118,3 +118,49 @@ test('a file has its first connection although the host is at its width', () => 
   assert.equal([1, 2, 3].map(() => budget.enter('cdn', false)).filter((lane) => lane !== undefined).length, 1)
   assert.notEqual(budget.enter('cdn', true), undefined)
 })
+
+/** A host with so many connections, of as many files as there are first ones. */
+function hostWith(firsts: number, others: number) {
+  const clock = { nowMs: 1_000_000, now: () => clock.nowMs, sleep: () => Promise.resolve() }
+  const budget = new LaneBudget(clock)
+  const enter = (isFirst: boolean) => budget.enter('cdn', isFirst)
+  const lanes = [enter(true)!]
+  lanes[0]!.waits()
+  for (let index = 1; index < firsts; index += 1) lanes.push(enter(true)!)
+  for (let index = 0; index < others; index += 1) lanes.push(enter(false)!)
+  return { clock, lanes, enter }
+}
+
+test('a host that refuses some of many connections is asked over as many as it took, and for more after a while', () => {
+  const { clock, lanes, enter } = hostWith(1, 15)
+  for (const lane of lanes.splice(5)) {
+    lane.refused()
+    lane.leave()
+  }
+
+  assert.equal(enter(false), undefined)
+  lanes.pop()?.leave()
+  assert.notEqual(enter(false), undefined)
+  clock.nowMs += 60_000
+  assert.notEqual(enter(true), undefined, 'what it takes may have changed')
+})
+
+test('files wait for a connection to a host that refused one of others', () => {
+  const { lanes, enter } = hostWith(8, 0)
+
+  lanes.at(-1)?.refused()
+  lanes.pop()?.leave()
+
+  assert.equal(enter(true), undefined)
+  lanes.pop()?.leave()
+  assert.notEqual(enter(true), undefined)
+})
+
+test('the only connection to a host that refuses it may always be tried again', () => {
+  const { lanes, enter } = hostWith(1, 0)
+
+  lanes[0]?.refused()
+  lanes[0]?.leave()
+
+  assert.notEqual(enter(true), undefined)
+})

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { BulkExchange } from './bulk-exchange.ts'
-import type { ExchangeLimits, HttpAnswer, HttpRequest } from './http-exchange.ts'
+import { LEAST_BYTES, type ExchangeLimits, type HttpAnswer, type HttpRequest } from './http-exchange.ts'
 import { parseResponseHead } from './response-head.ts'
 import { toTransportError, TransportError } from './transport-error.ts'
 import { type Target, targetHost } from './url-target.ts'
@@ -42,6 +42,8 @@ export class BulkConnection {
   /** Bytes in the scratch that nobody has taken yet. */
   #left = this.#scratch.subarray(0, 0)
   #head = ''
+  /** Bytes since the idle deadline was last put off. */
+  #arrived = 0
   readonly #exchanges: BulkExchange[] = []
   readonly #ahead = new WeakSet<BulkExchange>()
   #timer: NodeJS.Timeout | undefined
@@ -132,7 +134,7 @@ export class BulkConnection {
   /** False pauses the socket. */
   #read(count: number, memory: Uint8Array): boolean {
     if (!this.#isOpen) return false
-    this.#timer?.refresh()
+    this.#noteArrival(count)
     if (memory.buffer === this.#scratch.buffer) {
       const at = memory.byteOffset - this.#scratch.byteOffset
       const start = this.#left.length === 0 ? at : this.#left.byteOffset - this.#scratch.byteOffset
@@ -143,6 +145,14 @@ export class BulkConnection {
       this.#exchanges[0]?.filled(count)
       return this.#afterBody()
     })
+  }
+
+  /** Whoever sends a head or a body byte by byte holds a deadline up no longer than one who sends nothing. */
+  #noteArrival(count: number): void {
+    this.#arrived += count
+    if (this.#arrived < LEAST_BYTES || this.#exchanges[0]?.hasHead !== true) return
+    this.#arrived = 0
+    this.#timer?.refresh()
   }
 
   /** Hands out what is in the scratch. False when some of it has to wait. */
@@ -233,6 +243,7 @@ export class BulkConnection {
 
   #startTimer(what: string, ms: number): void {
     clearTimeout(this.#timer)
+    this.#arrived = 0
     this.#timer = setTimeout(() => {
       this.#fail(new TransportError('stalled', `${what} did not arrive within ${ms / 1000} s`))
     }, ms)

@@ -8,7 +8,7 @@ import type { Target } from './url-target.ts'
 export interface ExchangeLimits {
   /** From the request on the wire to the end of the headers. */
   readonly headersMs: number
-  /** Between two pieces of the body, while we wait for the network. */
+  /** Until so much more of the body came that it moves (`LEAST_BYTES`), while we wait for the network. */
   readonly idleMs: number
   /** From the call to the end of the body. */
   readonly totalMs: number
@@ -33,6 +33,12 @@ export interface HttpAnswer {
   /** Gives up: an unfinished body's socket is destroyed. */
   discard(): void
 }
+
+/**
+ * Fewer bytes of a body within the idle deadline are as good as none: whoever sends it byte by byte holds us up no longer
+ * than one who sends nothing.
+ */
+export const LEAST_BYTES = 1024
 
 /** Unread bytes we hold before the socket is paused. */
 const HIGH_WATER_BYTES = 256 * 1024
@@ -62,6 +68,9 @@ class LiveExchange {
   readonly #signal: AbortSignal
   readonly #chunks: Uint8Array[] = []
   #queuedBytes = 0
+  /** Since the idle deadline began: what came, and how long we waited for it. */
+  #arrived = 0
+  #waitedMs = 0
   #controller: Dispatcher.DispatchController | undefined
   #state: 'open' | 'ended' | 'failed' = 'open'
   #failure: unknown
@@ -97,6 +106,7 @@ class LiveExchange {
         if (this.#state !== 'open') return
         this.#chunks.push(chunk)
         this.#queuedBytes += chunk.length
+        this.#arrived += chunk.length
         if (this.#queuedBytes >= HIGH_WATER_BYTES) controller.pause()
         this.#wakeReader()
       },
@@ -121,10 +131,14 @@ class LiveExchange {
   async #waitForNetwork(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = resolve
-    this.#startPhase('more of the body', this.#limits.idleMs)
+    if (this.#arrived >= LEAST_BYTES) [this.#arrived, this.#waitedMs] = [0, 0]
+    const { idleMs } = this.#limits
+    const startMs = performance.now()
+    this.#startPhase('more of the body', idleMs, Math.max(0, idleMs - this.#waitedMs))
     this.#controller?.resume()
     await promise
     this.#endPhase()
+    this.#waitedMs += performance.now() - startMs
   }
 
   #discard(): void {
@@ -160,10 +174,11 @@ class LiveExchange {
     this.#wakeReader()
   }
 
-  #startPhase(what: string, ms: number): void {
+  /** @param leftMs of the deadline */
+  #startPhase(what: string, ms: number, leftMs = ms): void {
     // A client may send a request again whose connection closed before it was answered.
     this.#endPhase()
-    this.#phaseTimer = setTimeout(() => this.#expire(what, ms), ms)
+    this.#phaseTimer = setTimeout(() => this.#expire(what, ms), leftMs)
   }
 
   #endPhase(): void {

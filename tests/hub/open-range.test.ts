@@ -222,6 +222,30 @@ test('openRange stops waiting: for headers, in the body, and for the last byte',
   }
 })
 
+for (const [what, deadlines, head, drip] of [
+  ['a head', { headersMs: SHORT_MS }, 'HTTP/1.1 206 X\r\nx: ', 'x'],
+  ['a body', { idleMs: SHORT_MS }, 'HTTP/1.1 200 X\r\ncontent-length: 9000000\r\n\r\n', 'x'],
+  ['a body in chunks', { idleMs: SHORT_MS }, 'HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n', '1\r\nx\r\n'],
+] as const) {
+  test(`openRange waits for ${what} that comes byte by byte no longer than for one that does not come`, async (t) => {
+    await using cdn = await startRawServer((_, socket) => {
+      socket.write(head)
+      const timer = setInterval(() => socket.write(drip), SHORT_MS / 10)
+      socket.on('close', () => clearInterval(timer))
+    })
+    await using it = hubUnderTest('http://127.0.0.1:9', { deadlines })
+    const memory = new Uint8Array(9_000_000)
+    const sink = { view: () => memory, filled: () => undefined, room: () => Promise.resolve() }
+    const transfer = async (): Promise<void> => {
+      await using body = await it.hub.openRange(resolvedAt(cdn.origin, memory.length), 0, memory.length, t.signal)
+      await body.into(sink, t.signal)
+    }
+
+    await assert.rejects(transfer(), { code: 'TRANSFER_STALLED' })
+    await until(() => cdn.openSockets() === 0)
+  })
+}
+
 test('openRange ends a transfer that drips past the deadline of the whole', async () => {
   await using sim = await startSimHub()
   const head = sim.world.addRepo('Qwen/A', { files: [{ path: 'm.bin', content: new Uint8Array(5000), lfs: true }] })

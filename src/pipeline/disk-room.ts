@@ -6,6 +6,9 @@ import type { PipelineDeps } from './deps.ts'
 /** How long a measurement counts: asking disk and catalog before each of thousands of small files costs more than they do. */
 const MEASURE_EVERY_MS = 1000
 
+/** Unfinished files that are looked at one by one when room is short. */
+const MAX_STARTED = 100
+
 /** What is on the archive's disk now. */
 export interface Stored {
   /** What the budget counts: blobs, what is set aside, and unfinished files that nobody wants any more. */
@@ -21,7 +24,7 @@ export interface DiskRoom {
   freeBytes: number
   budgetLeft: number
   diskLeft: number
-  /** Sizes of unfinished files that wait for their download to go on. */
+  /** Sizes of the largest unfinished files that wait for their download to go on. */
   started: ReadonlyMap<ContentKey, number>
 }
 
@@ -77,14 +80,25 @@ export async function measureRoom(
     // What it has written already is no longer free.
     room.diskLeft -= Math.max(0, size - (partials.get(key) ?? 0))
   }
-  room.started = new Map([...partials].filter(([key]) => !running.has(key)))
+  room.started = largest([...partials].filter(([key]) => !running.has(key)))
   return undefined
+}
+
+/** Those that lack least, as far as a lease looks at each: of the others all is counted as lacking. */
+function largest(unfinished: readonly (readonly [ContentKey, number])[]): Map<ContentKey, number> {
+  return new Map(unfinished.toSorted(([, one], [, other]) => other - one).slice(0, MAX_STARTED))
 }
 
 /** Largest content that fits, and the same for contents of which a part is on the disk already. */
 export function limitsOf(room: DiskRoom): { maxBytes: number; maxBytesOf: ReadonlyMap<ContentKey, number> } {
   const limit = (startedBytes: number): number => Math.min(room.budgetLeft, room.diskLeft + startedBytes)
   return { maxBytes: limit(0), maxBytesOf: new Map([...room.started].map(([key, bytes]) => [key, limit(bytes)])) }
+}
+
+/** Whether this content fits by these limits. A small one comes whole again, whatever is there of it. */
+export function fits(room: DiskRoom, { key, size }: { readonly key: ContentKey; readonly size: number }): boolean {
+  const { maxBytes, maxBytesOf } = limitsOf(room)
+  return size <= ((size > SMALL_CONTENT_BYTES ? maxBytesOf.get(key) : undefined) ?? maxBytes)
 }
 
 /** Takes the room of one more download. */

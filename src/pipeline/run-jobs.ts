@@ -3,7 +3,7 @@ import { printRepo } from '../domain/repo.ts'
 import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import type { Job } from '../work-rows.ts'
 import { announce, nowIso, type PipelineDeps } from './deps.ts'
-import { limitsOf, measureRoom, refusalOf, takeRoom } from './disk-room.ts'
+import { fits, limitsOf, measureRoom, refusalOf, takeRoom } from './disk-room.ts'
 import { downloadBlob } from './download-blob.ts'
 import { leaseBasics, mayStart, newRun, sharedOf, type JobRun, type RunResult } from './job-run.ts'
 import { sealSnapshots } from './seal-snapshot.ts'
@@ -96,8 +96,7 @@ async function explainLeftOver(run: JobRun): Promise<boolean> {
   const left = await deps.catalog.leaseJob(leaseBasics(run))
   if (left === undefined) return false
   await deps.catalog.releaseJobs([left.jobId])
-  const { maxBytes, maxBytesOf } = limitsOf(room)
-  if (left.size <= (maxBytesOf.get(left.key) ?? maxBytes)) return true
+  if (fits(room, left)) return true
   run.result.stoppedBy = refusalOf(deps.settings, room, left.size)
   return false
 }

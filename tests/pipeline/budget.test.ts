@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { SnapshotRow } from '../../src/archive-rows.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
@@ -9,6 +11,7 @@ import { startSimHub } from '../support/sim-hub/start-sim-hub.ts'
 import type { RepoSpec } from '../support/sim-hub/types.ts'
 import { smallModel } from '../support/small-model.ts'
 import { TestVault } from '../support/test-vault.ts'
+import { HANGS_AFTER_MS } from '../support/until.ts'
 
 const NEW = '2026-05-01T00:00:00.000Z'
 const OLD = '2024-05-01T00:00:00.000Z'
@@ -177,4 +180,18 @@ test('what is set aside, and begun by a job that nobody wants any more, counts i
   await using partial = await vault.archive.blobs.openPartial(key, 200_000, new AbortController().signal)
   await partial.append(Buffer.alloc(200_000), new AbortController().signal)
   assert.equal((await vault.sync()).stoppedBy, 'budget')
+})
+
+test('a small file of which something is there needs room for all of it: the pass says so instead of trying for ever', async () => {
+  await using hub = await startSimHub()
+  hub.world.addRepo('Qwen/A-1B', { card: {}, files: [lfs('model.safetensors', 'a', 200_000)] })
+  const { sha256 } = await hub.world.file('Qwen/A-1B', 'model.safetensors')
+  await using vault = await TestVault.open(hub)
+  await writeFile(join(vault.root, 'partial', `sha256-${sha256}.part`), Buffer.alloc(200_000))
+  const room = 50_000
+  vault.archive.blobs.freeBytes = async () => vault.archive.settings.reserveBytes + room
+
+  const { stoppedBy, failed } = await vault.sync({ signal: AbortSignal.timeout(HANGS_AFTER_MS) })
+
+  assert.deepEqual([stoppedBy, failed], ['reserve', []])
 })

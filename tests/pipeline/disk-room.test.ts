@@ -59,7 +59,7 @@ const [KEY, OTHER] = [keyOf('a'), keyOf('b')]
 const nothing = new Map<ContentKey, number>()
 
 function keyOf(digit: string): ContentKey {
-  return `sha256-${digit.repeat(64)}` as ContentKey
+  return `sha256-${digit.repeat(64).slice(0, 64)}` as ContentKey
 }
 
 /** What fits after a new measurement. */
@@ -146,4 +146,14 @@ test('of what is downloaded now the disk is asked only where it matters: for lar
   await measured({ ...deps, blobs }, running)
 
   assert.deepEqual(asked, [true, false, false])
+})
+
+test('of many unfinished files the largest are looked at one by one, as a lease does', async () => {
+  const keys = Array.from({ length: 300 }, (_, index) => keyOf(index.toString(16).padStart(3, '0')))
+  const partials = new Map(keys.map((key, index) => [key, 1 + index]))
+  const { deps } = diskOf({ freeBytes: 150, partials })
+
+  const { maxBytesOf } = limitsOf(await measured(deps))
+
+  assert.deepEqual([...maxBytesOf.keys()].toSorted(), keys.slice(200).toSorted())
 })

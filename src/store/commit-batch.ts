@@ -90,7 +90,7 @@ export class BatchCommitter {
 
   async #proveInTurn(): Promise<void> {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      await orFail(this.#layout, next.entry, prove)
+      await orFail(this.#layout, next.entry, (entry) => prove(this.#layout, entry))
       next.settled()
     }
     this.#lanes -= 1

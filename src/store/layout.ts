@@ -79,6 +79,11 @@ export class Layout {
     return join(this.partial, `${checkedKey(key)}.pieces`)
   }
 
+  /** Where a journal is written before it gets its name. */
+  newPieceJournal(key: ContentKey): string {
+    return `${this.pieceJournal(key)}.new`
+  }
+
   /** Folder names below `listings` or `manifests` of a repo. */
   repoFolders(name: RepoName): [string, string] {
     invariant(parseRepoName(name) !== undefined, `${name} is a repo name`)

@@ -7,6 +7,8 @@ import { SMALL_CONTENT_BYTES } from '../domain/small-content.ts'
 import { isErrno } from '../lib/fs-durable.ts'
 import type { Entry } from './batch-entry.ts'
 import type { BatchIo } from './batch-io.ts'
+import type { Layout } from './layout.ts'
+import { setForeignAside } from './quarantine.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants
 
@@ -14,10 +16,10 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants
  * Writes, fsyncs, and hashes what is in the file, not what came: only that proves the bytes that will be served. Bytes
  * that are not those of their key are a result, no failure.
  */
-export async function prove(entry: Entry): Promise<void> {
+export async function prove(layout: Layout, entry: Entry): Promise<void> {
   const { io, item, partial } = entry
   const { key, bytes } = item
-  const fd = await openNew(io, partial)
+  const fd = await openNew(layout, io, partial)
   entry.fd = fd
   io.makeReadOnly(fd)
   for (let written = 0; written < bytes.length;) {
@@ -34,14 +36,14 @@ export async function prove(entry: Entry): Promise<void> {
   if (actual !== key || digests.size !== bytes.length) entry.result = { digests, isPublished: false }
 }
 
-async function openNew(io: BatchIo, path: string): Promise<number> {
+async function openNew(layout: Layout, io: BatchIo, path: string): Promise<number> {
   const flags = O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR
   try {
     return await io.open(path, flags, 0o440)
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error
     // Left by a process that was killed. It may be a published blob's second name, so it is never written to.
-    await io.unlink(path)
+    if ((await setForeignAside(layout, path)) === undefined) await io.unlink(path)
     return io.open(path, flags, 0o440)
   }
 }

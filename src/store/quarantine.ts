@@ -44,6 +44,27 @@ export async function moveToQuarantine(
   throw new Error(`quarantine has ${MAX_SAME_NAMES} files named ${stem}`)
 }
 
+/**
+ * Links, folders and pipes that have the name of a partial download are never followed or opened: they are moved away, with
+ * a note, for a person to look at.
+ * @returns where it is now; undefined where there is nothing, or a regular file
+ * @throws errno errors
+ */
+export async function setForeignAside(layout: Layout, path: string): Promise<string | undefined> {
+  const facts = await factsOf(path)
+  if (facts === undefined || facts.isFile()) return undefined
+  return moveToQuarantine(layout, path, {
+    reason: 'something that is no regular file had the name of a partial download',
+    at: new Date().toISOString(),
+    repo: undefined,
+    commit: undefined,
+    path: layout.shown(path),
+    expected: 'a regular file',
+    actual: facts.isSymbolicLink() ? 'a symbolic link' : facts.isDirectory() ? 'a folder' : 'a special file',
+    size: facts.size,
+  })
+}
+
 /** A copy whose note promises and found the same digests, and that is as large as `path`. */
 async function findEarlier(layout: Layout, path: string, note: QuarantineNote): Promise<string | undefined> {
   const actual = parseSha256(note.actual)

@@ -9,7 +9,7 @@ import { BlockMap, type Arrived } from './block-map.ts'
 import type { CarriedBytes } from './carried-bytes.ts'
 import type { Layout } from './layout.ts'
 import { parseJournal, PieceJournal } from './piece-journal.ts'
-import { moveToQuarantine } from './quarantine.ts'
+import { setForeignAside } from './quarantine.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 const MAX_JOURNAL_BYTES = 64 * 1024 * 1024
@@ -62,6 +62,7 @@ export async function openOrResume(context: PartialContext, key: ContentKey, siz
   const { layout, log } = context
   await setAsideIfOdd(context, layout.partialFile(key))
   await setAsideIfOdd(context, layout.pieceJournal(key))
+  await setAsideIfOdd(context, layout.newPieceJournal(key))
   const found = await readLeft(context, key, size)
   if (found === undefined) return createPartial(context, key, size)
   const { arrived, blockBytes, end } = found
@@ -137,22 +138,8 @@ async function fileSize(path: string): Promise<number | undefined> {
   }
 }
 
-/** Links, folders and pipes are never followed or opened: they are moved away, with a note, for a person to look at. */
 async function setAsideIfOdd({ layout, log }: PartialContext, path: string): Promise<void> {
-  const facts = await lstat(path).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  })
-  if (facts === undefined || facts.isFile()) return
-  const movedTo = await moveToQuarantine(layout, path, {
-    reason: 'something that is no regular file had the name of a partial download',
-    at: new Date().toISOString(),
-    repo: undefined,
-    commit: undefined,
-    path: layout.shown(path),
-    expected: 'a regular file',
-    actual: facts.isSymbolicLink() ? 'a symbolic link' : facts.isDirectory() ? 'a folder' : 'a special file',
-    size: facts.size,
-  })
-  log.warn({ path: layout.shown(path), movedTo: movedTo && layout.shown(movedTo) }, 'foreign partial set aside')
+  const movedTo = await setForeignAside(layout, path)
+  if (movedTo === undefined) return
+  log.warn({ path: layout.shown(path), movedTo: layout.shown(movedTo) }, 'foreign partial set aside')
 }

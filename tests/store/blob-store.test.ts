@@ -85,6 +85,18 @@ test('openPartial sets a link in place of the journal aside', async (t) => {
   assert.equal(readFileSync(secret, 'utf8'), 'secret')
 })
 
+test('openPartial sets a folder in place of the new journal aside', async (t) => {
+  const { store, layout } = await makeStore(t)
+  const bytes = randomBytes(1000)
+  mkdirSync(layout.newPieceJournal(keyOf(bytes)))
+  writeFileSync(join(layout.newPieceJournal(keyOf(bytes)), 'file'), 'somebody’s')
+
+  await ingest(store, bytes, t)
+
+  assert.equal(await store.sizeOf(digestsOf(bytes).sha256), 1000)
+  assert.equal(readdirSync(layout.quarantine).length, 2)
+})
+
 test('openPartial never writes to a partial that has a second name', async (t) => {
   const { store, layout } = await makeStore(t)
   const bytes = randomBytes(3 * PIECE_BYTES)

@@ -229,6 +229,24 @@ test('what has the name of a blob is never replaced or written through', async (
   assert.deepEqual(readFileSync(layout.blob(digestsOf(other).sha256)), Buffer.alloc(100))
 })
 
+test('a folder or a link that has the name of a partial is set aside, and keeps nothing from being stored', async (t) => {
+  const { layout, commit } = await open(t)
+  const contents = [randomBytes(100), randomBytes(100)]
+  const items = itemsOf(contents)
+  mkdirSync(layout.partialFile(items[0]!.key))
+  writeFileSync(`${layout.partialFile(items[0]!.key)}/file`, 'somebody’s')
+  symlinkSync('/etc/hostname', layout.partialFile(items[1]!.key))
+
+  const results = await commit(items)
+
+  assert.deepEqual(
+    results,
+    contents.map((bytes) => ({ digests: digestsOf(bytes), isPublished: true })),
+  )
+  const kept = readdirSync(layout.quarantine).filter((name) => name.endsWith('.bin'))
+  assert.equal(kept.length, 2)
+})
+
 for (const code of ['EPERM', 'EOPNOTSUPP', 'EMLINK']) {
   test(`without hard links (${code}) the partials are moved into place`, async (t) => {
     const { layout, commit } = await open(t)

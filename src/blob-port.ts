@@ -67,7 +67,9 @@ export interface ExportResult {
 export interface BlobStore {
   /** Size of a held blob, undefined when it is not there. */
   sizeOf(sha256: Sha256): Promise<number | undefined>
-  /** Opens or resumes the partial of these bytes. */
+  /** Whole size of the file of which there is a partial of these bytes; undefined where there is none. */
+  begunSize(key: ContentKey): Promise<number | undefined>
+  /** Opens or resumes the partial of these bytes. One of a file of another size is replaced. */
   openPartial(key: ContentKey, size: number, signal: AbortSignal): Promise<PartialFile>
   /** Opens the way of small contents. */
   openIntake(): SmallIntake

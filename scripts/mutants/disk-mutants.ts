@@ -131,8 +131,8 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     invariant: 'I8',
     guard: 'a journal of other bytes is not believed',
     file: 'src/store/piece-journal.ts',
-    find: 'match[2] !== key || Number(match[3]) !== size',
-    replace: 'Number(match[3]) !== size',
+    find: 'match[1] !== FORMAT || match[2] !== key',
+    replace: 'match[1] !== FORMAT',
     test: STORE,
   },
   {

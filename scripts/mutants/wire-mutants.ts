@@ -269,8 +269,8 @@ export const WIRE_MUTANTS: readonly Mutant[] = [
     invariant: 'I7',
     guard: 'a file that is served with another size is refused',
     file: 'src/pipeline/fill-ranges.ts',
-    find: 'if (body.totalSize !== size) {',
-    replace: 'if (false) {',
+    find: 'if (body.totalSize !== size) throw',
+    replace: 'if (false) throw',
     test: 'tests/pipeline/fill-ranges.test.ts',
   },
 ]

@@ -6,7 +6,7 @@ import type { PartialFile } from '../intake-port.ts'
 import type { Job } from '../work-rows.ts'
 import type { PipelineDeps } from './deps.ts'
 import { lookAgain, type Look } from './look-again.ts'
-import { fillPartial, type SharedTransfer, type Transfer } from './transfer-ranges.ts'
+import { assertSizeServed, fillPartial, type SharedTransfer, type Transfer } from './transfer-ranges.ts'
 import { digestOfHeld } from './verify-blob.ts'
 
 /** Times that bytes on disk may turn out to be damaged before a disk is no longer trusted with a file. */
@@ -35,10 +35,13 @@ export async function downloadBlob(
 ): Promise<Brought> {
   const held = await digestOfHeld(deps, job, signal)
   if (held !== undefined) return { digests: held, source: undefined }
+  const transfer: Transfer = { deps, job, source, shared, resolved: undefined }
+  const begun = await deps.blobs.begunSize(job.key)
+  // Two listings promise these bytes with two sizes: one that is wrong must not undo what came for the other.
+  if (begun !== undefined && begun !== job.size) await assertSizeServed(transfer, signal)
   await using partial = await deps.blobs.openPartial(job.key, job.size, signal)
   deps.progress.started(source, job.size, partial.heldBytes)
   try {
-    const transfer = { deps, job, source, shared, resolved: undefined }
     const prove = (): Promise<Digests> => fillAndProve(transfer, partial, signal)
     const digests = await prove()
     if (isContentOf(job.key, digests)) return { digests, source }

@@ -189,12 +189,7 @@ class RangeFill {
 
   #check(body: RangeBody, range: PartialRange): void {
     const { source, size } = this.#options
-    if (body.totalSize !== size) {
-      const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
-      throw new ArchiveError('TRANSFER_INVALID', `${name} is served with ${body.totalSize} bytes instead of ${size}`, {
-        hint: 'nothing was stored; it is tried again later',
-      })
-    }
+    if (body.totalSize !== size) throw wrongTotal(source, body.totalSize, size)
     if (body.start !== range.start || body.end !== range.end) throw new RangeIgnored()
   }
 
@@ -209,6 +204,14 @@ class RangeFill {
       sink.flush()
     }
   }
+}
+
+/** The error of a file that is served with another size than its listing has. */
+export function wrongTotal(source: HubFile, served: number, size: number): ArchiveError {
+  const name = `${displayName(source.path)} of ${printRepo(source.ref)}`
+  return new ArchiveError('TRANSFER_INVALID', `${name} is served with ${served} bytes instead of ${size}`, {
+    hint: 'nothing was stored; it is tried again later',
+  })
 }
 
 /** Whether another request may bring what this one did not: the connection or the link was at fault, or the server was busy. */

@@ -6,7 +6,7 @@ import type { PartialFile, RangeSource } from '../intake-port.ts'
 import type { TokenBucket } from '../lib/token-bucket.ts'
 import type { Job } from '../work-rows.ts'
 import type { PipelineDeps } from './deps.ts'
-import { fillRanges, mayPass, RangeIgnored, type FillOptions } from './fill-ranges.ts'
+import { fillRanges, mayPass, RangeIgnored, wrongTotal, type FillOptions } from './fill-ranges.ts'
 import { LaneBudget } from './lane-budget.ts'
 
 /** How long it is believed that the download may go on. */
@@ -146,6 +146,17 @@ function budgetOf({ hub, clock }: PipelineDeps): LaneBudget {
   const budget = new LaneBudget(clock)
   budgets.set(hub, budget)
   return budget
+}
+
+/**
+ * Asks for one byte, for the size that comes with it.
+ * @throws ArchiveError HUB_ANSWER_INVALID, TRANSFER_INVALID when it is another than the listing's, or as fillPartial
+ */
+export async function assertSizeServed(transfer: Transfer, signal: AbortSignal): Promise<void> {
+  const { deps, job, source } = transfer
+  transfer.resolved ??= await resolveChecked(transfer, signal)
+  await using body = await deps.hub.openRange(transfer.resolved, 0, 1, signal)
+  if (body.totalSize !== job.size) throw wrongTotal(source, body.totalSize, job.size)
 }
 
 async function resolveChecked({ deps, job, source }: Transfer, signal: AbortSignal): Promise<ResolvedFile> {

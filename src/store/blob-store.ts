@@ -15,6 +15,7 @@ import type { PartialFile, SmallIntake } from '../intake-port.ts'
 import { isErrno, syncDirectory, unlinkIfThere } from '../lib/fs-durable.ts'
 import { BLOCK_BYTES } from '../lib/block-memory.ts'
 import type { HashPool } from '../lib/hash-files.ts'
+import { oneAtATime } from '../lib/one-at-a-time.ts'
 import type { ExportPlan } from '../domain/export-plan.ts'
 import type { Log } from '../log-port.ts'
 import { ArchiveDisk } from './archive-disk.ts'
@@ -26,6 +27,7 @@ import { Layout } from './layout.ts'
 import { listBlobs } from './list-blobs.ts'
 import { freeBytes, lstatIfThere, partialSizes, quarantineBytes } from './measure-space.ts'
 import { brandDigests, PartialDownload, type FinishedPartial } from './partial-file.ts'
+import { begunSize } from './piece-journal.ts'
 import { publishPartial } from './publish-blob.ts'
 import { findCopy, moveToQuarantine } from './quarantine.ts'
 import { BlobReader } from './read-blob.ts'
@@ -124,6 +126,11 @@ class FolderBlobStore implements BlobStore {
       this.#open.delete(key)
       throw error
     }
+  }
+
+  begunSize(key: ContentKey): Promise<number | undefined> {
+    const path = this.#layout.pieceJournal(key)
+    return onDisk(this.#layout, path, () => begunSize(path, key))
   }
 
   openIntake(): SmallIntake {
@@ -286,15 +293,5 @@ class FolderBlobStore implements BlobStore {
       if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error
     }
     this.#settled.add(folder)
-  }
-}
-
-/** Runs one after another what it is given. */
-function oneAtATime(): PartialContext['alone'] {
-  let last: Promise<unknown> = Promise.resolve()
-  return (write) => {
-    const done = last.then(write, write)
-    last = done.catch(() => undefined)
-    return done
   }
 }

@@ -1,7 +1,7 @@
 import { lstat, open, rename, type FileHandle } from 'node:fs/promises'
 import { invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
-import { isErrno, OPEN_NEW, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
+import { isErrno, OPEN_EXISTING, OPEN_NEW, unlinkIfThere, writeAll } from '../lib/fs-durable.ts'
 import { BLOCK_BYTES } from '../lib/block-memory.ts'
 import type { Arrived } from './block-map.ts'
 
@@ -25,8 +25,8 @@ export function parseJournal(
   size: number,
 ): { head: JournalHead; arrived: Map<number, Arrived> } | undefined {
   const lines = text.split('\n').slice(0, -1)
-  const head = parseHead(lines.shift() ?? '', key, size)
-  if (head === undefined) return undefined
+  const head = parseHead(lines.shift() ?? '', key)
+  if (head?.size !== size) return undefined
   const arrived = new Map<number, Arrived>()
   for (const line of lines) {
     const match = /^(\d{1,10}) (\d{1,10}) ([0-9a-f]{8})$/.exec(line)
@@ -41,10 +41,27 @@ export function parseJournal(
   return { head, arrived }
 }
 
-function parseHead(line: string, key: ContentKey, size: number): JournalHead | undefined {
+/** Longer than any head. */
+const MAX_HEAD_BYTES = 256
+
+/** Whole size of the file that a journal is of; undefined where there is none of these bytes. @throws errno errors */
+export async function begunSize(path: string, key: ContentKey): Promise<number | undefined> {
+  try {
+    await using handle = await open(path, OPEN_EXISTING)
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_HEAD_BYTES), 0, MAX_HEAD_BYTES, 0)
+    const [line = ''] = buffer.toString('latin1', 0, bytesRead).split('\n')
+    return parseHead(line, key)?.size
+  } catch (error) {
+    // Neither there nor a file: whoever opens the partial next sees to that.
+    if (isErrno(error, 'ENOENT', 'ELOOP', 'EISDIR', 'ENXIO')) return undefined
+    throw error
+  }
+}
+
+function parseHead(line: string, key: ContentKey): JournalHead | undefined {
   const match = /^(\S+) (\S+) (\d{1,16}) (\d{1,10})$/.exec(line)
-  if (match === null || match[1] !== FORMAT || match[2] !== key || Number(match[3]) !== size) return undefined
-  const blockBytes = Number(match[4])
+  if (match === null || match[1] !== FORMAT || match[2] !== key) return undefined
+  const [size, blockBytes] = [Number(match[3]), Number(match[4])]
   return blockBytes >= 1 && blockBytes <= BLOCK_BYTES ? { key, size, blockBytes } : undefined
 }
 

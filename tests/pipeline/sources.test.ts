@@ -187,3 +187,45 @@ for (const [faults, often] of [
     await assert.rejects(run, { code: 'DIGEST_MISMATCH', message: new RegExp(`was served damaged ${often}; asked`) })
   })
 }
+
+for (const saysSize of [true, false]) {
+  test(`a listing of the same bytes with another size undoes nothing of what came${saysSize ? '' : ', though the Hub says no size'}`, async () => {
+    await using hub = await startSimHub({ pieceBytes: 'large' })
+    const file = { path: 'model.safetensors', content: generated('same', 12_000_000), lfs: true }
+    hub.world.addRepo('Qwen/Honest-1B', { card: {}, files: [file] })
+    const { sha256 } = await hub.world.file('Qwen/Honest-1B', file.path)
+    await using vault = await TestVault.open(hub)
+    await stopHalfWay(hub, vault)
+    const size = 20_000_000
+    const treeOverride = { size, lfs: { oid: sha256, size, pointerSize: 133 } }
+    hub.world.addRepo('Qwen/Lie-1B', { card: {}, files: [{ ...file, treeOverride }] })
+    const link = hub.cdnUrl + hub.requests.find(({ origin }) => origin === 'cdn')!.path
+    if (!saysSize) hub.faults.add({ origin: 'hub', path: /Lie-1B\/resolve/, redirectTo: link })
+    const gone = hub.faults.add({ origin: 'hub', path: /Honest-1B\/resolve/, status: 404 })
+    const lied = await vault.sync()
+    gone.remove()
+
+    const { sealed } = await vault.sync()
+
+    const refused = lied.failed.find(({ repo }) => repo === 'Qwen/Lie-1B')
+    assert.equal(refused?.code, saysSize ? 'HUB_ANSWER_INVALID' : 'TRANSFER_INVALID')
+    assert.deepEqual(
+      sealed.map(({ repo }) => repo),
+      ['Qwen/Honest-1B'],
+    )
+    assert.ok(vault.progress.resumedAt.at(-1)! > 4_000_000)
+  })
+}
+
+async function stopHalfWay(hub: SimHub, vault: TestVault): Promise<void> {
+  const stop = new AbortController()
+  let moved = 0
+  vault.progress.moved = (_file?: unknown, bytes = 0): void => {
+    moved += bytes
+    if (moved >= 6_000_000) stop.abort()
+  }
+  const drip = hub.faults.add({ origin: 'cdn', slowDrip: { bytes: 256 * 1024, everyMs: 5 } })
+  await assert.rejects(vault.sync({ signal: stop.signal }), { name: 'AbortError' })
+  drip.remove()
+  vault.progress.moved = () => undefined
+}

@@ -88,14 +88,16 @@ export function prepareBulkComplete(raw: Database.Database): BulkComplete {
     },
     jobsOf: (jobId, blob) => jobsOf.all(blob.sha256, blob.git_oid, blob.size, jobId),
     hold(jobId, blob, onHeld) {
-      for (let rows = waited.all(jobId); rows.length > 0; rows = waited.all(jobId)) {
+      let rows: Waited[]
+      do {
+        rows = waited.all(jobId)
         for (const { snapshot_id, is_small, path_key } of rows) {
           holdFile.run(blob.id, snapshot_id, path_key)
           noteHolder.run(blob.id, snapshot_id, blob.verifiedMs)
           dropFile.run(snapshot_id, is_small, path_key)
           onHeld(snapshot_id, is_small)
         }
-      }
+      } while (rows.length === MAX_WAITED)
       dropJob.run(jobId)
     },
     endDamage: (sha256) => endDamage.get(sha256),

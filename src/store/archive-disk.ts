@@ -1,9 +1,10 @@
-import { statSync } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Layout } from './layout.ts'
 import { readMarker } from './marker.ts'
 import { lstatIfThere } from './measure-space.ts'
+import { QuickLook } from './quick-look.ts'
 import { missingMarker, onDisk } from './store-error.ts'
 
 /**
@@ -14,6 +15,7 @@ export class ArchiveDisk {
   readonly #layout: Layout
   readonly #archiveId: string
   readonly #device: bigint
+  readonly #looks = new QuickLook()
 
   /** @throws ArchiveError ARCHIVE_MISSING_MARKER when the folder is gone */
   constructor(layout: Layout, archiveId: string) {
@@ -34,6 +36,16 @@ export class ArchiveDisk {
       hint: 'Mount the right disk. If it was mounted anew on purpose, restart weightvault.',
       details: { expected: this.#archiveId, actual: marker.archiveId },
     })
+  }
+
+  /**
+   * What has a blob's name, without following it; undefined when nothing has.
+   * @throws ArchiveError ARCHIVE_MISSING_MARKER; errno errors
+   */
+  async lookAtBlob(path: string): Promise<Stats | undefined> {
+    const facts = await this.#looks.at(path)
+    if (facts === undefined) await this.assertBlobFolder()
+    return facts
   }
 
   /** Before the absence of a blob is believed. @throws ArchiveError ARCHIVE_MISSING_MARKER */

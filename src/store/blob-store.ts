@@ -92,11 +92,8 @@ class FolderBlobStore implements BlobStore {
   async sizeOf(sha256: Sha256): Promise<number | undefined> {
     const path = this.#layout.blob(sha256)
     return onDisk(this.#layout, path, async () => {
-      const facts = await lstatIfThere(path)
-      if (facts === undefined) {
-        await this.#disk.assertBlobFolder()
-        return undefined
-      }
+      const facts = await this.#disk.lookAtBlob(path)
+      if (facts === undefined) return undefined
       if (!facts.isFile()) throw fixityFailed(this.#layout.shown(path), 'is no regular file')
       await this.#settle(dirname(path))
       return facts.size

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { Migrator, type Migration } from 'kysely/migration'
+import type { Migration } from 'kysely/migration'
 import { ArchiveError } from '../domain/errors.ts'
 import type { Log } from '../log-port.ts'
 import { initMigration } from './migrations/0001-init.ts'
@@ -54,6 +54,8 @@ export async function migrateCatalog(handle: SqliteHandle, options: MigrateOptio
     })
   }
   if (applied.length > 0) backUp(handle.raw, path, pending[0] ?? '', options)
+  // Nearly every start has nothing to migrate.
+  const { Migrator } = await import('kysely/migration')
   const migrator = new Migrator({
     db: handle.kysely,
     provider: { getMigrations: () => Promise.resolve(Object.fromEntries(migrations)) },

@@ -161,7 +161,8 @@ class RangeFill {
     if (this.#isEnding) return undefined
     await this.#options.mayContinue()
     const { partial, whole } = this.#options
-    const share = Math.max(SMALLEST_PIECE_BYTES, Math.floor(this.#unclaimed / (2 * Math.max(1, this.#lanes.size))))
+    // Not less: far away a small range is over before the next one, asked for at its beginning, has come.
+    const share = Math.max(SMALLEST_PIECE_BYTES, Math.floor(this.#unclaimed / Math.max(1, this.#lanes.size)))
     const range = await partial.claim(whole ? FAR_BYTES : Math.min(PIECE_BYTES, share), this.#signal)
     if (range === undefined) this.#isAllClaimed = true
     else this.#claimed += range.end - range.start
@@ -194,10 +195,11 @@ class RangeFill {
   }
 
   async #move(body: RangeBody, range: PartialRange, lane: Lane): Promise<void> {
-    const sink = new PacedSink(range, this.#options.bucket, (bytes) => {
+    const onBytes = (bytes: number): void => {
       lane.moved(bytes)
       this.#options.onBytes(bytes)
-    })
+    }
+    const sink = new PacedSink(range, this.#options.bucket, onBytes, (ms) => lane.held(ms))
     try {
       await body.into(sink, this.#signal)
     } finally {

@@ -9,6 +9,8 @@ export const FAR_MS = 25
 const MEASURE_MS = 80
 /** Twice the connections must bring so much more to be worth it. */
 const WORTH_IT = 1.2
+/** Connections that wait for us for so much of their time are enough: the disk or the hash is behind, not the line. */
+const HELD_UP = 0.2
 /** How long a width that was found is kept before another is tried; doubles each time in vain. */
 const HOLD_MS = 10_000
 const MAX_HOLD_MS = 160_000
@@ -21,6 +23,8 @@ export interface Lane {
   answered(): void
   /** Bytes came over it. */
   moved(bytes: number): void
+  /** So long its bytes waited for memory: what came before was not written or hashed yet. */
+  held(ms: number): void
   /** Nothing came over it, or it was told to wait: the host may not want so many at the same time. */
   refused(): void
   /** Whether it should go on after what it fetches now. */
@@ -43,12 +47,14 @@ interface Host {
   /** When the measurement began, and what came since. */
   sinceMs: number | undefined
   bytes: number
+  heldMs: number
   holdUntilMs: number
   holdMs: number
 }
 
 /**
- * How many connections all downloads together use: to each host one at first and twice as many while that brings more,
+ * How many connections all downloads together use: to each host one at first and twice as many while that brings more and
+ * they do not wait for us,
  * or many at first where the host is far away, and half as many while that brings no less. Now and then it is tried again.
  * Every file has at least one while there are any; more go to whoever asks. A host that refuses some of many is asked
  * over as many as it took, and for more later only.
@@ -73,6 +79,7 @@ export class LaneBudget {
       {
         onDistance: (isFar) => this.#learnDistance(host, isFar),
         onBytes: (bytes) => this.#count(host, bytes),
+        onHeld: (ms) => (host.heldMs += ms),
         onRefused: () => this.#narrow(host),
         // Of those that are too many the one that comes first leaves.
         mayStay: () => lane.isFirst || host.lanes.size <= host.width,
@@ -109,6 +116,7 @@ export class LaneBudget {
       lanes: new Set(),
       sinceMs: undefined,
       bytes: 0,
+      heldMs: 0,
       holdUntilMs: 0,
       holdMs: HOLD_MS,
     }
@@ -138,14 +146,19 @@ export class LaneBudget {
       if ([...host.lanes].every((lane) => lane.hasDelivered)) {
         host.sinceMs = now
         host.bytes = 0
+        host.heldMs = 0
       }
       return
     }
     host.bytes += bytes
-    if (now - host.sinceMs >= MEASURE_MS) this.#judge(host, host.bytes / (now - host.sinceMs), now)
+    const ms = now - host.sinceMs
+    if (ms < MEASURE_MS) return
+    // One alone also waits until what it brought itself is safe.
+    const isHeldUp = host.width > 1 && host.heldMs >= HELD_UP * ms * host.lanes.size
+    this.#judge(host, { rate: host.bytes / ms, isHeldUp }, now)
   }
 
-  #judge(host: Host, rate: number, now: number): void {
+  #judge(host: Host, { rate, isHeldUp }: { rate: number; isHeldUp: boolean }, now: number): void {
     host.sinceMs = undefined
     const { before } = host
     host.before = undefined
@@ -155,7 +168,7 @@ export class LaneBudget {
       this.#tell()
     } else if (now >= host.holdUntilMs) {
       const next = host.direction === 'wider' ? Math.min(MAX_PER_HOST, host.width * 2) : Math.ceil(host.width / 2)
-      if (next === host.width) return this.#keep(host, now)
+      if (next === host.width || (isHeldUp && next > host.width)) return this.#keep(host, now)
       host.before = { width: host.width, rate }
       host.width = next
       this.#tell()
@@ -196,6 +209,7 @@ function isWorthIt(before: { width: number; rate: number }, now: { width: number
 interface LaneLinks {
   readonly onDistance: (isFar: boolean) => void
   readonly onBytes: (bytes: number) => void
+  readonly onHeld: (ms: number) => void
   readonly onRefused: () => void
   readonly mayStay: () => boolean
   readonly onLeave: () => void
@@ -227,6 +241,10 @@ class HostLane implements Lane {
 
   refused(): void {
     this.#links.onRefused()
+  }
+
+  held(ms: number): void {
+    this.#links.onHeld(ms)
   }
 
   mayStay(): boolean {

@@ -9,14 +9,22 @@ export class PacedSink implements ByteSink {
   readonly #sink: ByteSink
   readonly #bucket: TokenBucket
   readonly #report: (bytes: number) => void
+  readonly #held: (ms: number) => void
   /** Bytes that came and were not yet counted against the cap: nothing more is taken before they are. */
   #unpaid = 0
   #unreported = 0
 
-  constructor(sink: ByteSink, bucket: TokenBucket, report: (bytes: number) => void) {
+  /** @param held told how long bytes waited for room in the sink, the cap aside */
+  constructor(
+    sink: ByteSink,
+    bucket: TokenBucket,
+    report: (bytes: number) => void,
+    held: (ms: number) => void = () => undefined,
+  ) {
     this.#sink = sink
     this.#bucket = bucket
     this.#report = report
+    this.#held = held
   }
 
   view(): Uint8Array | undefined {
@@ -36,7 +44,9 @@ export class PacedSink implements ByteSink {
       await this.#bucket.take(bytes, signal)
       this.#unpaid -= bytes
     }
+    const sinceMs = performance.now()
     await this.#sink.room(signal)
+    this.#held(performance.now() - sinceMs)
   }
 
   /** Reports what was not reported yet. */

@@ -49,7 +49,8 @@ function bodyOf(start: number, end: number, takesMore: boolean): RangeBody {
     start,
     end,
     totalSize: SIZE,
-    into: async (sink) => {
+    into: async (sink, signal) => {
+      await sink.room(signal)
       for (let left = end - start; left > 0; left -= MIB) sink.filled(Math.min(left, sink.view()!.length))
     },
     ahead: takesMore ? (nextStart, nextEnd) => Promise.resolve(bodyOf(nextStart, nextEnd, true)) : () => undefined,
@@ -59,12 +60,13 @@ function bodyOf(start: number, end: number, takesMore: boolean): RangeBody {
 }
 
 /** A file that only counts what came. */
-function countingFile(): PartialFile {
+function countingFile(asked: number[] = []): PartialFile {
   const bytes = new Uint8Array(MIB)
   let claimed = 0
-  const file = { heldBytes: 0, maxRanges: 16, claim: () => Promise.resolve(claim()) }
-  const claim = (): PartialRange | undefined => {
+  const file = { heldBytes: 0, maxRanges: 16, claim: (most: number) => Promise.resolve(claim(most)) }
+  const claim = (most: number): PartialRange | undefined => {
     if (claimed === SIZE) return undefined
+    asked.push(most)
     let position = claimed
     claimed += MIB
     const filled = (count: number): void => {
@@ -82,6 +84,7 @@ async function fill(
   host: SilentHost,
   t: Pick<TestContext, 'signal'>,
   budget = new LaneBudget(systemClock),
+  partial = countingFile(),
 ): Promise<void> {
   const [name, commit] = [parseRepoName('Qwen/Far'), parseCommitId('a'.repeat(40))]
   assert.ok(name !== undefined && commit !== undefined)
@@ -91,7 +94,7 @@ async function fill(
     source,
     resolved: { file: source, url: 'https://cdn.example/model.bin', etag: undefined, size: SIZE },
     size: SIZE,
-    partial: countingFile(),
+    partial,
     bucket: new TokenBucket(systemClock, () => undefined),
     budget,
     whole: false,
@@ -166,6 +169,32 @@ test('a connection asks ahead to the end of the file: it never waits for a round
   await fill(host, t)
 
   assert.equal(host.asked, 1)
+})
+
+test('a range is the share of what is left that one connection has, and no more than 4 MiB', async (t) => {
+  const asked: number[] = []
+
+  await fill(new SilentHost((host) => host.answerAll()), t, undefined, countingFile(asked))
+
+  assert.deepEqual(
+    asked,
+    Array.from({ length: SIZE / MIB }, (_, index) => Math.min(4 * MIB, SIZE - index * MIB)),
+  )
+})
+
+test('how long a connection waits for room is told to the budget', async (t) => {
+  const budget = new LaneBudget(systemClock)
+  let told = 0
+  const enter = budget.enter.bind(budget)
+  t.mock.method(budget, 'enter', (...args: Parameters<LaneBudget['enter']>) => {
+    const lane = enter(...args)
+    if (lane !== undefined) t.mock.method(lane, 'held', () => void (told += 1))
+    return lane
+  })
+
+  await fill(new SilentHost((host) => host.answerAll()), t, budget)
+
+  assert.equal(told, SIZE / MIB)
 })
 
 for (const [what, lie, refused] of [

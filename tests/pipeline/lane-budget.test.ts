@@ -9,6 +9,8 @@ class Line {
   readonly budget = new LaneBudget({ now: () => this.nowMs, sleep: () => Promise.resolve() })
   readonly #perLane: number
   total: number
+  /** The share of its time that each connection waits for memory. */
+  heldShare = 0
 
   constructor(perLane: number, total: number) {
     this.#perLane = perLane
@@ -24,7 +26,10 @@ class Line {
       const each = Math.min(this.#perLane, this.total / this.lanes.length) / 100
       // Connections come and go while bytes are counted.
       const now = this.lanes.slice()
-      for (const lane of now) lane.moved(each)
+      for (const lane of now) {
+        lane.held(10 * this.heldShare)
+        lane.moved(each)
+      }
       for (const lane of now.filter((one) => !one.mayStay())) {
         if (lane.mayStay()) continue
         this.lanes.splice(this.lanes.indexOf(lane), 1)
@@ -65,6 +70,18 @@ test('connections that bring nothing are given up again, and tried again later o
   const half = new Line(25e6, 110e6)
   half.run(2)
   assert.equal(half.lanes.length, 4)
+})
+
+test('connections that wait for memory of ours are not made more: not the line is slow', () => {
+  const line = new Line(25e6, 1e12)
+  line.heldShare = 0.3
+
+  line.run(5)
+  assert.equal(line.lanes.length, 2, 'one alone waits until its own bytes are safe')
+  line.heldShare = 0.1
+  line.run(60)
+
+  assert.equal(line.lanes.length, 16)
 })
 
 test('a host that keeps us waiting is tried with many connections at once, and with fewer while these bring no less', () => {

@@ -83,6 +83,28 @@ test('without a cap nothing waits, and reports are few and complete', () => {
   assert.ok(reports.length < 10)
 })
 
+test('how long bytes waited for room is told, without what the cap took', async (t) => {
+  let nowMs = 0
+  t.mock.method(performance, 'now', () => nowMs)
+  const pass = (ms: number): Promise<void> => {
+    nowMs += ms
+    return Promise.resolve()
+  }
+  const bucket = { isCapped: true, take: () => pass(1000) } as unknown as TokenBucket
+  const held: number[] = []
+  const sink = new PacedSink(
+    { ...endless, room: () => pass(30) },
+    bucket,
+    () => undefined,
+    (ms) => void held.push(ms),
+  )
+
+  sink.filled(10)
+  await sink.room(signal)
+
+  assert.deepEqual(held, [30])
+})
+
 /** Moved bytes of a vault. */
 function countMoved(vault: TestVault): { bytes: number } {
   const moved = { bytes: 0 }

@@ -95,9 +95,10 @@ export async function transferRanges(
   }
 }
 
-/** A server that does not answer at all, or only that it cannot, is left to later tries unless it just served something. */
+/** A server that brought nothing yet is asked once more where it answered that it cannot now, and later where it is not there. */
 function mostTries(error: unknown, hasMoved: boolean): number {
-  return errorCodeOf(error) === 'HUB_UNREACHABLE' && !hasMoved ? 2 : MAX_FRUITLESS_TRIES
+  if (hasMoved || !(error instanceof ArchiveError) || error.code !== 'HUB_UNREACHABLE') return MAX_FRUITLESS_TRIES
+  return error.details['status'] === undefined ? 1 : 2
 }
 
 /** Milliseconds until the next request: none after progress. */

@@ -118,3 +118,15 @@ test('one answer that the server is busy is no failure', async () => {
 
   assert.deepEqual([fault.hits, sealed.length, failed], [1, 1, []])
 })
+
+test('a server that is not there is asked once for each file of a pass', async () => {
+  await using hub = await startSimHub()
+  const files = [1, 2, 3].map((at) => ({ path: `m${at}.bin`, content: generated(`m${at}`, 600_000), lfs: true }))
+  hub.world.addRepo('Qwen/A-1B', { files })
+  await using vault = await TestVault.open(hub)
+  const fault = hub.faults.add({ origin: 'cdn', redirectTo: 'http://127.0.0.1:9/nobody' })
+
+  const { failed } = await vault.sync()
+
+  assert.deepEqual([fault.hits, failed.length], [3, 3])
+})

@@ -72,7 +72,7 @@ export class LaneBudget {
   /** @param isFirst the only connection of a file: it counts, but is not refused because the host is at its width */
   enter(hostName: string, isFirst: boolean): Lane | undefined {
     const host = this.#host(hostName)
-    if (this.#clock.now() >= host.holdUntilMs) host.most = MAX_PER_HOST
+    if (!isHeld(host, this.#clock.now())) host.most = MAX_PER_HOST
     const limit = isFirst ? host.most : Math.min(host.width, host.most)
     if (host.lanes.size >= limit || this.#inAll >= MAX_IN_ALL) return undefined
     const lane: HostLane = new HostLane(
@@ -166,7 +166,7 @@ export class LaneBudget {
       host.width = before.width
       this.#keep(host, now)
       this.#tell()
-    } else if (now >= host.holdUntilMs) {
+    } else if (!isHeld(host, now)) {
       const next = host.direction === 'wider' ? Math.min(MAX_PER_HOST, host.width * 2) : Math.ceil(host.width / 2)
       if (next === host.width || (isHeldUp && next > host.width)) return this.#keep(host, now)
       host.before = { width: host.width, rate }
@@ -180,7 +180,7 @@ export class LaneBudget {
     if (host.lanes.size === 1) return
     const now = this.#clock.now()
     // Those that are refused together are one refusal.
-    if (now >= host.holdUntilMs) host.holdMs = Math.min(MAX_HOLD_MS, host.holdMs * 2)
+    if (!isHeld(host, now)) host.holdMs = Math.min(MAX_HOLD_MS, host.holdMs * 2)
     host.holdUntilMs = now + host.holdMs
     host.most = Math.min(host.most, host.lanes.size - 1)
     host.width = Math.min(host.width, host.most)
@@ -199,6 +199,11 @@ export class LaneBudget {
   #tell(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** Whether nothing else is to be tried yet. An end further away than any is of a clock that has been set back since. */
+function isHeld({ holdUntilMs }: Host, now: number): boolean {
+  return now < holdUntilMs && holdUntilMs - now <= MAX_HOLD_MS
 }
 
 /** More connections must bring more; fewer may bring a little less. */

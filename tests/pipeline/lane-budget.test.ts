@@ -162,6 +162,18 @@ test('a host that refuses some of many connections is asked over as many as it t
   assert.notEqual(enter(true), undefined, 'what it takes may have changed')
 })
 
+test('a clock that is set back does not keep a host at few connections', () => {
+  const { clock, lanes, enter } = hostWith(1, 15)
+  lanes.at(-1)?.refused()
+  assert.equal(enter(true), undefined)
+
+  clock.nowMs -= 86_400_000
+
+  lanes.pop()?.leave()
+  assert.notEqual(enter(true), undefined)
+  assert.equal(enter(true), undefined, 'as many as a host may have')
+})
+
 test('files wait for a connection to a host that refused one of others', () => {
   const { lanes, enter } = hostWith(8, 0)
 

@@ -61,6 +61,10 @@ function describeErrno(errno: string): [ErrorCode, string, string] {
   if (errno === 'EMFILE' || errno === 'ENFILE') {
     return ['DISK_FAILED', 'too many open files', 'Raise the limit of open files (ulimit -n) for this service.']
   }
+  if (errno === 'ENOTDIR' || errno === 'EISDIR') {
+    const hint = 'Nothing was changed. Look at what lies there, and move it out of the archive folder.'
+    return ['DISK_FAILED', 'something else lies where the archive has a file or a folder', hint]
+  }
   const hint = 'Published blobs were not touched. Look at the kernel log and the health of the disk.'
   return ['DISK_FAILED', 'the disk failed', hint]
 }

@@ -2,6 +2,7 @@ import type { Digests } from '../domain/digest.ts'
 import { invariant } from '../domain/errors.ts'
 import type { ContentKey } from '../domain/listing.ts'
 import type { StoredSmall } from '../intake-port.ts'
+import { isErrno } from '../lib/fs-durable.ts'
 import type { BatchIo } from './batch-io.ts'
 import type { Layout } from './layout.ts'
 import { storeError } from './store-error.ts'
@@ -46,7 +47,7 @@ export function orFail(layout: Layout, entry: Entry, step: (entry: Entry) => Pro
 /** Nothing of a file that failed may be used: after a failed fsync the cache may show bytes that the disk does not have. */
 export async function fail(layout: Layout, entry: Entry, error: unknown): Promise<void> {
   const { io, partial, fd } = entry
-  entry.result = await storeError(layout, partial, error)
+  entry.result = await storeError(layout, (isErrno(error) ? error.path : undefined) ?? partial, error)
   if (fd !== undefined) {
     try {
       io.close(fd)

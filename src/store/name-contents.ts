@@ -54,7 +54,11 @@ async function makeFolder(io: BatchIo, folder: string): Promise<void> {
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error
     if ((await io.lstat(folder)).isDirectory()) return
-    throw Object.assign(new Error('ENOTDIR: not a directory', { cause: error }), { code: 'ENOTDIR', errno: -20 })
+    throw Object.assign(new Error('ENOTDIR: not a directory', { cause: error }), {
+      code: 'ENOTDIR',
+      errno: -20,
+      path: folder,
+    })
   }
 }
 

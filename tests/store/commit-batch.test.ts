@@ -13,6 +13,7 @@ import {
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { ArchiveError } from '../../src/domain/errors.ts'
 import type { ContentKey } from '../../src/domain/listing.ts'
 import { directIo, systemIo, type BatchIo } from '../../src/store/batch-io.ts'
 import { BatchCommitter, type BatchItem, type BatchResult } from '../../src/store/commit-batch.ts'
@@ -227,6 +228,20 @@ test('what has the name of a blob is never replaced or written through', async (
     assert.equal(result instanceof Error && 'code' in result && result.code, 'FIXITY_FAILED')
   assert.equal(readFileSync(layout.blob(digestsOf(longer).sha256), 'utf8'), 'something else')
   assert.deepEqual(readFileSync(layout.blob(digestsOf(other).sha256)), Buffer.alloc(100))
+})
+
+test('a file in the place of a folder of blobs is named, with what to do', async (t) => {
+  const { layout, commit } = await open(t)
+  const bytes = randomBytes(100)
+  const folder = layout.blobFolder(digestsOf(bytes).sha256)
+  writeFileSync(folder, '')
+
+  const [result] = await commit(itemsOf([bytes]))
+
+  assert.ok(result instanceof ArchiveError)
+  assert.equal(result.code, 'DISK_FAILED')
+  assert.ok(result.message.startsWith(`${layout.shown(folder)}: something else lies`), result.message)
+  assert.match(result.hint ?? '', /move it/)
 })
 
 test('a folder or a link that has the name of a partial is set aside, and keeps nothing from being stored', async (t) => {

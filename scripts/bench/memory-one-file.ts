@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { runAlone } from './bench-entry.ts'
 import { BenchHub, NO_QUOTAS } from './bench-hub.ts'
 import { BenchFolder, BenchVault } from './bench-vault.ts'
-import type { BenchOptions, BenchResult, Figure } from './figures.ts'
+import { MEMORY_TARGET, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
 import { isInstalled, measureCommand, type Measured } from './measured-process.ts'
 
 const FULL_BYTES = 8 * 2 ** 30
@@ -49,7 +49,7 @@ function figuresBeside(ours: Measured, bytes: number, name: string, peer: Measur
       unit: 'bytes',
       ours: ours.peakRssBytes,
       peer: beside(peer?.peakRssBytes),
-      target: { below: 200e6 },
+      target: MEMORY_TARGET,
     },
     { figure: 'wall', unit: 'seconds', ours: ours.wallSeconds, peer: beside(peer?.wallSeconds) },
     { figure: 'CPU', unit: 'seconds', ours: ours.cpuSeconds, peer: beside(peer?.cpuSeconds) },

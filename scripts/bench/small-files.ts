@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runAlone } from './bench-entry.ts'
 import { BenchFolder, BenchVault } from './bench-vault.ts'
-import { median, medianOf, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
+import { median, medianOf, MEMORY_TARGET, type BenchOptions, type BenchResult, type Figure } from './figures.ts'
 import { isInstalled, measureCommand, measureFloor, type Measured } from './measured-process.ts'
 import { fileName, NginxHub, type ServedRepo } from './nginx-hub.ts'
 
@@ -121,7 +121,7 @@ async function measureCase(
       figure: `${name}, peak memory`,
       unit: 'bytes',
       ours: medianOf(measured.map((round) => round.ours.peakRssBytes)),
-      target: { below: 150 * 1024 * 1024 },
+      target: MEMORY_TARGET,
     },
   ]
 }

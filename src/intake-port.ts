@@ -100,6 +100,8 @@ export interface SmallContent extends Disposable {
 
 /** The way of small contents into the store. One at a time is open; disposing it waits for what is under way. */
 export interface SmallIntake extends AsyncDisposable {
+  /** So many more will be taken soon: for many of them whatever writes them makes ready. */
+  expect(count: number): void
   /** Waits while all memory is in use. `size` is at most `SMALL_CONTENT_BYTES`. */
   take(key: ContentKey, size: number, signal: AbortSignal): Promise<SmallContent>
   /**

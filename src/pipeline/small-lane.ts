@@ -93,6 +93,7 @@ export class SmallLane implements AsyncDisposable {
       maxTotalBytes: limitsOf(room).maxBytes,
       limit,
     })
+    this.#intake.expect(jobs.length)
     this.#isDry = jobs.length < limit
     for (const job of jobs) {
       takeRoom(room, job)

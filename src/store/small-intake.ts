@@ -38,7 +38,9 @@ export class FolderIntake implements SmallIntake {
   readonly #here: BatchHere
   readonly #few: number
   #taken = 0
-  /** Commits all when they have become more than a few. */
+  /** More than a few came, or will. */
+  #areMany = false
+  /** Commits all when they are many. */
   #writer: BatchWriter | undefined
   #isClosed = false
 
@@ -49,13 +51,16 @@ export class FolderIntake implements SmallIntake {
     this.#here = new BatchHere(owner.layout, this.#arena.memory)
   }
 
+  expect(count: number): void {
+    if (this.#taken + count > this.#few) this.#startThread()
+  }
+
   async take(key: ContentKey, size: number, signal: AbortSignal): Promise<SmallContent> {
     signal.throwIfAborted()
     invariant(Number.isSafeInteger(size) && size >= 0 && size <= SMALL_CONTENT_BYTES, `${size} is a small size`)
     invariant(!this.#isClosed, 'the intake is open')
     this.#taken += 1
-    // It starts while the content is on its way.
-    if (this.#taken > this.#few) this.#liveWriter()
+    if (this.#taken > this.#few) this.#startThread()
     // In the order of asking, or a larger content would wait for ever.
     const range = (this.#waiters.length === 0 ? this.#arena.allocate(size) : undefined) ?? (await this.#wait(size))
     return new HeldContent(key, range, this.#arena, () => this.#serveWaiters())
@@ -114,10 +119,16 @@ export class FolderIntake implements SmallIntake {
   }
 
   async #commit(items: BatchRequest['items'], onProven: () => void): Promise<readonly BatchResult[]> {
-    if (this.#taken <= this.#few) return this.#here.commit(items, onProven)
+    if (!this.#areMany) return this.#here.commit(items, onProven)
     // Two at once could each count on a name that the other takes back.
     await this.#here.ended()
     return this.#liveWriter().commit(items, onProven)
+  }
+
+  /** While the contents are on their way. */
+  #startThread(): void {
+    this.#areMany = true
+    this.#liveWriter()
   }
 
   /** One that stopped is replaced: whoever it owed an answer has an error. */

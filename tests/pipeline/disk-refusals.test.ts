@@ -57,6 +57,7 @@ function refusingStore(blobs: BlobStore, { errno, syscall, times }: Refusal): Bl
       return content.bytes.length === SIZES.small ? write(work).catch((error: Error) => error) : work()
     }
     return {
+      expect: (count) => intake.expect(count),
       take: (...given) => intake.take(...given),
       store: (contents) => Promise.all(contents.map(storeOne)),
       [Symbol.asyncDispose]: () => intake[Symbol.asyncDispose](),

@@ -10,6 +10,7 @@ import type { ContentKey } from '../../src/domain/listing.ts'
 import { IoChoice, systemIo } from '../../src/store/batch-io.ts'
 import { FolderIntake } from '../../src/store/small-intake.ts'
 import { digestsOf, keyOf } from '../contracts/blob-digests.ts'
+import { until } from '../support/until.ts'
 import { makeStore } from './store-fixture.ts'
 
 const { signal } = new AbortController()
@@ -52,6 +53,23 @@ for (const [where, few, threads] of [
     assert.equal(started.mock.callCount(), threads)
   })
 }
+
+test('the thread starts at once when many are expected, and not for a few', async (t) => {
+  const { intake } = await openIntake(t, 64)
+  const started = t.mock.fn()
+  process.on('worker', started)
+  t.after(() => process.off('worker', started))
+
+  using _one = await intake.take(keyOf(randomBytes(10)), 10, signal)
+  intake.expect(63)
+  await setImmediate()
+  const before = started.mock.callCount()
+  intake.expect(64)
+  await until('a thread starts', () => started.mock.callCount() > 0)
+
+  assert.deepEqual([before, started.mock.callCount()], [0, 1])
+  await intake[Symbol.asyncDispose]()
+})
 
 test('the thread is asked only when nothing is under way without it', async (t) => {
   const { layout, intake } = await openIntake(t, 1)

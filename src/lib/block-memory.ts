@@ -3,7 +3,7 @@ import { invariant } from '../domain/errors.ts'
 /** Length of a block. A multiple of every page and sector size, so that a block can be written without a copy. */
 export const BLOCK_BYTES = 1024 * 1024
 /** Bounds what all downloads together hold in memory. */
-const BLOCKS = 24
+const BLOCKS = 20
 const WASM_PAGE_BYTES = 64 * 1024
 
 /** The compiler knows this global only together with those of a browser. */

@@ -219,7 +219,7 @@ export const DISK_MUTANTS: readonly Mutant[] = [
     invariant: 'I10',
     guard: 'what has the name of a blob is looked at',
     file: 'src/store/publish-blob.ts',
-    find: "if (outcome === 'exists') await assertSameBytes(layout, pool, blob, finished)",
+    find: "if (outcome === 'exists') await assertSameBytes(layout, pool, blob, finished, signal)",
     replace: '',
     test: STORE,
   },

@@ -8,8 +8,12 @@ import { blockSnapshot, COMMIT_GONE } from './snapshots.ts'
 export async function failJob(db: Db, jobId: number, { code, nextTryMs, attempts }: FailedTry): Promise<void> {
   await db
     .updateTable('jobs')
-    .set({ state: JOB_STATES.waiting, until_ms: nextTryMs, last_code: code })
-    .$if(attempts !== undefined, (query) => query.set({ attempts: attempts ?? 0 }))
+    .set({
+      state: JOB_STATES.waiting,
+      until_ms: nextTryMs,
+      last_code: code,
+      ...(attempts === undefined ? {} : { attempts }),
+    })
     .where('id', '=', jobId)
     .execute()
   if (code === COMMIT_GONE) await blockIfGone(db, jobId)

@@ -54,8 +54,7 @@ interface Host {
 
 /**
  * How many connections all downloads together use: to each host one at first and twice as many while that brings more and
- * they do not wait for us,
- * or many at first where the host is far away, and half as many while that brings no less. Now and then it is tried again.
+ * they do not wait for us, or many at first where the host is far away, and half as many while that brings no less. Now and then it is tried again.
  * Every file has at least one while there are any; more go to whoever asks. A host that refuses some of many is asked
  * over as many as it took, and for more later only.
  */

@@ -64,7 +64,7 @@ async function letWait(run: JobRun, job: Job, error: unknown): Promise<void> {
   const repo = source === undefined ? '' : printRepo(source.ref)
   const path = source === undefined ? job.key : displayName(source.path)
   // A long download over a line that fails now and then is not kept waiting longer each time.
-  const isForgiven = run.progressed.delete(job.jobId) && mayPass(error)
+  const isForgiven = run.progressed.has(job.jobId) && mayPass(error)
   const attempts = isForgiven ? 1 : job.attempts + 1
   const pauseMs = Math.max(backOffMs(code, attempts, Math.random()), Math.min(askedPauseMs(error), LONGEST_ASKED_MS))
   // A closed repository is one piece of news, not one for each of its files.

@@ -151,7 +151,7 @@ class FolderBlobStore implements BlobStore {
     invariant(isProven, 'only digests that were read back are published')
     // A published blob is never open for writing.
     await this.#close(key)
-    const publishing = { known: this.#known, pool: this.#context.pool }
+    const publishing = { known: this.#known, pool: this.#context.pool, signal }
     await onDisk(this.#layout, blob, () => publishPartial(this.#layout, key, finished, publishing))
     this.#finished.delete(key)
   }

@@ -20,7 +20,7 @@ export async function publishPartial(
   layout: Layout,
   key: ContentKey,
   finished: FinishedPartial,
-  { known, pool }: { readonly known: Set<string>; readonly pool: HashPool },
+  { known, pool, signal }: { readonly known: Set<string>; readonly pool: HashPool; readonly signal: AbortSignal },
 ): Promise<void> {
   const { digests } = finished
   assertKeyMatches(key, digests)
@@ -33,7 +33,7 @@ export async function publishPartial(
   }
   const blob = layout.blob(digests.sha256)
   const outcome = await linkOnce(partial, blob)
-  if (outcome === 'exists') await assertSameBytes(layout, pool, blob, finished)
+  if (outcome === 'exists') await assertSameBytes(layout, pool, blob, finished, signal)
   try {
     await syncDirectory(dirname(blob))
   } catch (error) {
@@ -51,6 +51,7 @@ async function assertSameBytes(
   pool: HashPool,
   blob: string,
   { digests, dev, ino }: FinishedPartial,
+  signal: AbortSignal,
 ): Promise<void> {
   const facts = await lstat(blob, { bigint: true })
   if (facts.dev === dev && facts.ino === ino) return
@@ -58,7 +59,7 @@ async function assertSameBytes(
   if (facts.size !== BigInt(digests.size)) {
     throw fixityFailed(layout.shown(blob), `has ${facts.size} bytes instead of ${digests.size}`)
   }
-  const found = await pool.hashFile(blob, new AbortController().signal).catch((error: unknown) => {
+  const found = await pool.hashFile(blob, signal).catch((error: unknown) => {
     if (!isErrno(error, 'EIO')) throw error
     throw fixityFailed(layout.shown(blob), 'cannot be read', error)
   })

@@ -11,7 +11,7 @@ const LOOKS_PER_TURN = 128
 
 /**
  * Looks at names on the asking thread as long as what they are about is in memory, as what was just written is: asking
- * another thread takes ten times as long.
+ * another thread costs several times as much.
  */
 export class QuickLook {
   readonly #nowMs: () => number

@@ -11,7 +11,7 @@ import { MemoryArena, type ArenaRange } from './memory-arena.ts'
 
 /** Two dozen of the largest contents: memory is free again as soon as a file was read back. */
 const ARENA_BYTES = 6 * 1024 * 1024
-/** A repository or two have no more. A thread for more than these takes some 14 MB. */
+/** A repository or two have no more. A thread for more than these has a heap of its own. */
 const FEW_CONTENTS = 64
 
 /** What the intake asks of the store it belongs to. */

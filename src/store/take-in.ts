@@ -93,7 +93,7 @@ async function share(
       if (sha256 !== digests.sha256 || size !== digests.size) throw changed(path, undefined)
       const checks = { size, blockBytes, crcs }
       const finished = { digests: { ...digests, gitOid: undefined }, checks, dev, ino, mtimeNs }
-      await publishPartial(layout, key, finished, { known, pool })
+      await publishPartial(layout, key, finished, { known, pool, signal })
       return true
     } catch (error) {
       await unlinkIfThere(partial)

@@ -130,3 +130,15 @@ test('a server that is not there is asked once for each file of a pass', async (
 
   assert.deepEqual([fault.hits, failed.length], [3, 3])
 })
+
+test('no server makes a file wait for longer than six hours', async () => {
+  await using hub = await startSimHub({ pieceBytes: 'large' })
+  hub.world.addRepo('Qwen/A-1B', { files: [{ path: 'm.bin', content: generated('m', 24_000_000), lfs: true }] })
+  await using vault = await TestVault.open(hub)
+  busyAfterOne(hub, String(86_400))
+
+  await vault.sync()
+
+  const [row] = await vault.archive.catalog.queue({ limit: 1 })
+  assert.ok(Date.parse(row?.nextTryAt ?? '') - Date.now() <= 6 * 3_600_000)
+})
